@@ -1,0 +1,24 @@
+# make test    everything, against the real peers (installs them by apt where absent)
+# make lint    what a machine can check without running the program
+# make fuzz    every fuzz target for FUZZTIME each
+# make bench   benchmarks
+.PHONY: test lint peers fuzz bench
+FUZZTIME ?= 60s
+
+test: peers lint
+	TURNGATE_PEERS=required go test -race -shuffle=on -timeout 20m ./...
+
+peers:
+	@scripts/peers.sh
+
+lint:
+	@test -z "$$(gofmt -s -l .)" || { gofmt -s -l .; echo "run gofmt -s -w on these"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+
+fuzz:
+	@scripts/fuzz.sh $(FUZZTIME)
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...

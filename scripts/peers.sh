@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs the programs that the tests run against, by apt, where they are absent.
+# It does nothing on a machine that has them all; it needs root only when something is missing.
+set -eu
+packages="gcc libc6-dev git squid apache2 krb5-kdc krb5-user krb5-admin-server winbind samba
+libnss-wrapper libuid-wrapper apache2-utils libapache2-mod-auth-gssapi gss-ntlmssp tinyproxy-bin
+cntlm coturn curl openssh-client"
+
+missing=
+for p in $packages; do
+	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+
+echo "installing:$missing"
+if [ "$(id -u)" -ne 0 ]; then
+	echo "not root: run  sudo apt-get install -y --no-install-recommends$missing" >&2
+	exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -q
+# The packages' services must not start: every test runs its own instance in a private directory.
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+	trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+	chmod +x /usr/sbin/policy-rc.d
+fi
+# shellcheck disable=SC2086
+apt-get install -q -y --no-install-recommends $missing
