@@ -44,6 +44,10 @@ type Mechanism struct {
 	// shown in errors: never the secret itself. Default is Name.
 	Credential string
 
+	// Supports tells whether the mechanism can answer a challenge of its scheme; nil: any. Of several
+	// challenges of one scheme the first that is supported is answered (RFC 7616 section 3.7).
+	Supports func(challenge string) bool
+
 	// Begin starts an independent Exchange for one connection. Its errors are those of
 	// Exchange.Next.
 	Begin func(ctx context.Context, r Request) (Exchange, error)
