@@ -1,0 +1,17 @@
+// Package turntcp is TURN over TCP and TLS (RFC 8656 over stream transports): a server made for
+// port 443 behind proxies, and a lean client that runs over any net.Conn.
+//
+//	srv, err := turntcp.NewServer(turntcp.Config{
+//		Realm:       "example.com",
+//		Credentials: turntcp.RESTCredentials(secret),
+//		RelayIP:     netip.MustParseAddr("192.0.2.1"),
+//	})
+//	addr, err := srv.ListenTCP(":3478")
+//	defer srv.Close()
+//
+//	c := turntcp.NewClient(conn, turntcp.ClientConfig{Username: user, Password: password, OnData: receive})
+//	alloc, err := c.Allocate(ctx)
+//
+// It does not speak UDP or DTLS to clients, does not relay TCP to peers (RFC 6062), and the client
+// neither dials nor refreshes by itself.
+package turntcp

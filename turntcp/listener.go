@@ -1,0 +1,171 @@
+package turntcp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+)
+
+// ListenTCP listens on a TCP address ("192.0.2.1:3478", ":0") and returns the one it got.
+func (s *Server) ListenTCP(addr string) (net.Addr, error) { return s.listen(addr, s.Start) }
+
+// ListenTLS is ListenTCP with TLS. It needs Config.TLS.
+func (s *Server) ListenTLS(addr string) (net.Addr, error) { return s.listen(addr, s.StartTLS) }
+
+func (s *Server) listen(addr string, start func(net.Listener) error) (net.Addr, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("turn server: %w", err)
+	}
+	if err := start(l); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l.Addr(), nil
+}
+
+// Start serves TURN over TCP on a listener, which the server closes when it is closed, and returns
+// at once. Accept may fail: the server tries again, at growing intervals up to a second, until the
+// listener is closed. The addresses of its connections must be *net.TCPAddr.
+func (s *Server) Start(l net.Listener) error { return s.start(l, nil) }
+
+// StartTLS is Start with TLS. It needs Config.TLS.
+func (s *Server) StartTLS(l net.Listener) error {
+	if s.tls == nil {
+		return errors.New("turn server: no TLS configuration")
+	}
+	return s.start(l, s.tls)
+}
+
+func (s *Server) start(l net.Listener, secure *tls.Config) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return fmt.Errorf("turn server: %w", errServerClosed)
+	}
+	if addr, ok := l.Addr().(*net.TCPAddr); ok {
+		s.relays.addListening(addr.AddrPort())
+	}
+	s.listeners = append(s.listeners, l)
+	s.running.Go(func() { s.accept(l, secure) })
+	return nil
+}
+
+// accept outlives every error of Accept but that of a closed listener: out of file descriptors
+// (EMFILE, ENFILE) and a client gone early (ECONNABORTED) both pass.
+func (s *Server) accept(l net.Listener, secure *tls.Config) {
+	const first, longest = 5 * time.Millisecond, time.Second
+	wait := first
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = first
+			s.admit(nc, secure)
+		case s.stop.Err() != nil:
+			return
+		case errors.Is(err, net.ErrClosed):
+			s.log.Warn("listener closed", "listener", l.Addr(), "error", err)
+			return
+		default:
+			s.log.Warn("accept failed", "listener", l.Addr(), "error", err, "again in", wait)
+			s.pause(wait)
+			wait = min(2*wait, longest)
+		}
+	}
+}
+
+func (s *Server) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-s.stop.Done():
+	}
+}
+
+// admit makes a connection of what was accepted, or closes it. It waits while too many handshakes
+// are under way, so that the others queue in the kernel.
+func (s *Server) admit(nc net.Conn, secure *tls.Config) {
+	c := newConn(s, nc, secure)
+	if err := s.track(c); err != nil {
+		s.log.Debug("connection refused", "client", nc.RemoteAddr(), "error", err)
+		nc.Close()
+		return
+	}
+	if secure == nil {
+		c.serve()
+		return
+	}
+	select {
+	case s.handshakes <- struct{}{}:
+		go c.handshake() // waited for as part of the connection
+	case <-s.stop.Done():
+		c.end(errServerClosed)
+	}
+}
+
+func (s *Server) track(c *conn) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return errServerClosed
+	case len(s.conns) >= s.cfg.MaxConnections:
+		return fmt.Errorf("%d connections are the limit", s.cfg.MaxConnections)
+	}
+	s.conns[c] = struct{}{}
+	s.running.Add(1)
+	return nil
+}
+
+func (s *Server) untrack(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.running.Done()
+}
+
+// handshake does the TLS handshake, within its time, and then serves.
+func (c *conn) handshake() {
+	ctx, cancel := context.WithTimeout(c.srv.stop, c.srv.cfg.HandshakeTimeout)
+	defer cancel()
+	err := c.nc.(*tls.Conn).HandshakeContext(ctx)
+	<-c.srv.handshakes
+	if err != nil {
+		c.end(fmt.Errorf("TLS handshake: %w", err))
+		return
+	}
+	c.serve()
+}
+
+// alpnTURN is the protocol id of TURN in TLS (RFC 7443 section 4).
+const alpnTURN = "stun.turn"
+
+// serverTLS is the caller's configuration made fit for TURN. A server of crypto/tls with NextProtos
+// turns away whoever offers only others, so ALPN is answered only to those who offer ours.
+func serverTLS(caller *tls.Config) *tls.Config {
+	plain := caller.Clone()
+	plain.MinVersion = max(plain.MinVersion, tls.VersionTLS12)
+	plain.NextProtos = nil
+	turn := plain.Clone()
+	turn.NextProtos = []string{alpnTURN}
+	turn.GetConfigForClient = nil
+	plain.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		offered := slices.Contains(hello.SupportedProtos, alpnTURN)
+		if caller.GetConfigForClient != nil {
+			if own, err := caller.GetConfigForClient(hello); own != nil || err != nil {
+				return own, err
+			}
+		}
+		if offered {
+			return turn, nil
+		}
+		return nil, nil
+	}
+	return plain
+}

@@ -1,0 +1,181 @@
+package turntcp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Config says what a Server is. Realm, Credentials and RelayIP must be set.
+type Config struct {
+	Realm       string      // what credentials are valid for (RFC 8489 section 9.2)
+	Credentials Credentials // who may allocate; nobody may without
+
+	// RelayIP is the IPv4 address of the relay sockets and the one that clients are told.
+	RelayIP netip.Addr
+	// RelayPorts is the range of the relay sockets. Default is 49152-65535 (RFC 8656 section 7.2).
+	RelayPorts PortRange
+	// AllowPeers are the addresses that relays may exchange data with, besides the live relays of
+	// this server, which they always may. Special addresses (loopback, private, link-local, metadata,
+	// multicast, the host's own, in any spelling) are refused unless a prefix within their range
+	// names them: 0.0.0.0/0 does not open 127.0.0.1, 127.0.0.1/32 does. The server's own listening
+	// ports are always refused. Default is none.
+	AllowPeers []netip.Prefix
+
+	// TLS is for ListenTLS and StartTLS, and needs a certificate. It is cloned; TLS 1.2 is the least
+	// version, and the ALPN protocol stun.turn (RFC 7443) is agreed on where a client offers it.
+	// Clients that offer other protocols or none get in all the same.
+	TLS *tls.Config
+
+	// Logger gets connections at Debug, allocations and what was refused at Info, trouble of the
+	// server at Warn. Never a secret. Default discards.
+	Logger *slog.Logger
+
+	HandshakeTimeout    time.Duration // for the TLS handshake. Default is 10 s
+	FirstRequestTimeout time.Duration // from one request to the next while there is no allocation. Default is 60 s
+	WriteTimeout        time.Duration // after which a client that takes no data is closed. Default is 10 s
+
+	MaxConnections int // more are closed at once. Default is 10000
+	MaxHandshakes  int // TLS handshakes at a time; more connections wait. Default is 512
+}
+
+// A PortRange includes both ends.
+type PortRange struct{ Min, Max uint16 }
+
+func (c *Config) setDefaults() {
+	if c.RelayPorts == (PortRange{}) {
+		c.RelayPorts = PortRange{49152, 65535}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.HandshakeTimeout = orDefault(c.HandshakeTimeout, 10*time.Second)
+	c.FirstRequestTimeout = orDefault(c.FirstRequestTimeout, time.Minute)
+	c.WriteTimeout = orDefault(c.WriteTimeout, 10*time.Second)
+	c.MaxConnections = orDefault(c.MaxConnections, 10000)
+	c.MaxHandshakes = orDefault(c.MaxHandshakes, 512)
+}
+
+func orDefault[T int | time.Duration](v, otherwise T) T {
+	if v <= 0 {
+		return otherwise
+	}
+	return v
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.Realm == "":
+		return errors.New("turn server: no realm")
+	case c.Credentials == nil:
+		return errors.New("turn server: no credentials")
+	case !c.RelayIP.Unmap().Is4() || c.RelayIP.Unmap().IsUnspecified():
+		return fmt.Errorf("turn server: relay address %v is not one IPv4 address", c.RelayIP)
+	case c.RelayPorts.Min == 0 || c.RelayPorts.Min > c.RelayPorts.Max:
+		return fmt.Errorf("turn server: relay ports %d-%d", c.RelayPorts.Min, c.RelayPorts.Max)
+	}
+	for _, p := range c.AllowPeers {
+		if !p.IsValid() {
+			return errors.New("turn server: invalid prefix among the allowed peers")
+		}
+	}
+	return nil
+}
+
+// A Server relays UDP for clients that come by TCP or TLS. Its methods may be called by any number
+// of goroutines.
+type Server struct {
+	cfg    Config
+	log    *slog.Logger
+	policy peerPolicy
+	relays relays
+
+	tls        *tls.Config   // nil without Config.TLS
+	handshakes chan struct{} // a token for each
+
+	stop     context.Context // done when the server closes
+	stopping context.CancelFunc
+	running  sync.WaitGroup // accept loops, connections, allocations and the readers of their relays
+
+	mu          sync.Mutex
+	closed      bool
+	listeners   []net.Listener
+	conns       map[*conn]struct{}
+	allocations int
+}
+
+// NewServer returns a server that listens nowhere yet.
+func NewServer(cfg Config) (*Server, error) {
+	cfg.setDefaults()
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	cfg.RelayIP = cfg.RelayIP.Unmap()
+	own, err := hostAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("turn server: %w", err)
+	}
+	s := &Server{
+		cfg:        cfg,
+		log:        cfg.Logger,
+		policy:     newPeerPolicy(cfg.AllowPeers, append(own, cfg.RelayIP)),
+		relays:     relays{ip: cfg.RelayIP, min: cfg.RelayPorts.Min, max: cfg.RelayPorts.Max, own: own},
+		handshakes: make(chan struct{}, cfg.MaxHandshakes),
+		conns:      make(map[*conn]struct{}),
+	}
+	s.relays.selfAllowed = s.policy.refusal(cfg.RelayIP) == ""
+	s.stop, s.stopping = context.WithCancel(context.Background())
+	if cfg.TLS != nil {
+		s.tls = serverTLS(cfg.TLS)
+	}
+	return s, nil
+}
+
+// Connections counts the accepted connections, those in their TLS handshake included.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Allocations counts the live allocations.
+func (s *Server) Allocations() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.allocations
+}
+
+func (s *Server) countAllocation(by int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.allocations += by
+}
+
+// Close ends the listeners, the accepted connections and their allocations, and waits for all of
+// them. It may be called twice. A TLS client that reads nothing can delay it by 5 s, the time that
+// crypto/tls gives a closing alert.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	var errs []error
+	if !s.closed {
+		s.closed = true
+		s.stopping()
+		for _, l := range s.listeners {
+			errs = append(errs, l.Close())
+		}
+		for c := range s.conns {
+			s.running.Go(func() { c.hangUp(errServerClosed) })
+		}
+	}
+	s.mu.Unlock()
+	s.running.Wait()
+	return errors.Join(errs...)
+}
+
+var errServerClosed = errors.New("the server was closed")

@@ -1,0 +1,71 @@
+package turntcp
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/turngate/turngate/internal/peers"
+)
+
+// coturn's client against our server.
+func TestUclient(t *testing.T) {
+	peers.Need(t, "turnutils_uclient")
+	const secret = "shared secret"
+	dir := daemonDir(t)
+	ca, _ := writeCertificate(t, dir)
+	tests := []struct {
+		name      string
+		transport string
+		change    func(*Config)
+		args      []string
+		peer      bool // to turnutils_peer, else to each other's relays
+	}{
+		{"tcp", "tcp", allowLoopback, []string{"-w", testPassword}, true},
+		{"tls", "tls", allowLoopback, []string{"-w", testPassword}, true},
+		{"tcp, send indications", "tcp", allowLoopback, []string{"-s", "-w", testPassword}, true},
+		{"tls, send indications", "tls", allowLoopback, []string{"-s", "-w", testPassword}, true},
+		{"tcp, relay to relay", "tcp", nil, []string{"-y", "-w", testPassword}, false},
+		{"tls, relay to relay", "tls", nil, []string{"-y", "-w", testPassword}, false},
+		{"tcp, REST secret", "tcp", func(c *Config) {
+			allowLoopback(c)
+			c.Credentials = RESTCredentials("the next secret", secret)
+		}, []string{"-W", secret}, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel() // it mostly waits
+			srv := newTestServer(t, tt.change)
+			at := netip.MustParseAddrPort(srv.addr[tt.transport])
+			args := append([]string{"-t", "-c", "-u", testUser, "-n", "20", "-m", "2", "-l", "100",
+				"-p", strconv.Itoa(int(at.Port()))}, tt.args...)
+			if tt.transport == "tls" {
+				args = append(args, "-S", "-E", ca)
+			}
+			if tt.peer {
+				peer := turnutilsPeer(t)
+				args = append(args, "-e", peer.Addr().String(), "-r", strconv.Itoa(int(peer.Port())))
+			}
+			out, err := uclient(t, append(args, at.Addr().String())...)
+			if err != nil || !strings.Contains(out, "tot_send_msgs=40, tot_recv_msgs=40") {
+				t.Errorf("turnutils_uclient: %v, want 40 messages there and back:\n%s", err, out)
+			}
+			eventually(t, "the allocations are gone with the client", func() bool { return srv.Allocations() == 0 })
+		})
+	}
+}
+
+func TestUclientWrongPassword(t *testing.T) {
+	peers.Need(t, "turnutils_uclient")
+	srv := newTestServer(t, nil)
+	at := netip.MustParseAddrPort(srv.addr["tcp"])
+	out, err := uclient(t, "-t", "-c", "-u", testUser, "-w", "wrong", "-n", "1", "-y",
+		"-p", strconv.Itoa(int(at.Port())), at.Addr().String())
+	if err == nil || !strings.Contains(out, "Cannot complete Allocation") {
+		t.Errorf("turnutils_uclient: %v, want that it cannot allocate:\n%s", err, out)
+	}
+	if log := srv.log.String(); !strings.Contains(log, "authentication rejected") || !strings.Contains(log, "wrong password") {
+		t.Error("no rejection in the log")
+	}
+}
