@@ -123,10 +123,15 @@ func (r *response) parseNTLMv2() (err error) {
 	return err
 }
 
+// keyExchanged tells whether the client made up a session key. curl repeats the flag and sends none.
+func (r *response) keyExchanged() bool {
+	return r.flags&nlmp.KeyExchange != 0 && len(r.encryptedKey) > 0
+}
+
 // sessionKey is the exported session key (MS-NLMP 3.2.5.1.2): the base key, or the one that the client
 // made up and sent under it.
 func (r *response) sessionKey(base []byte) ([]byte, error) {
-	if r.flags&nlmp.KeyExchange == 0 {
+	if !r.keyExchanged() {
 		return base, nil
 	}
 	if len(r.encryptedKey) != 16 {
@@ -203,7 +208,7 @@ func (h *Handshake) checkList(r *response, key, listMIC []byte) error {
 		return err
 	}
 	sum := nlmp.Checksum(nlmp.ClientSignKey(key), 0, list)
-	if r.flags&nlmp.KeyExchange != 0 {
+	if r.keyExchanged() {
 		sum = rc4Once(nlmp.ClientSealKey(key, r.flags), sum)
 	}
 	if !hmac.Equal(listMIC, nlmp.AppendSignature(nil, sum, 0)) {
