@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/turngate/turngate/ntlm/internal/nlmp"
@@ -70,7 +71,7 @@ func (a *Acceptor) flags(offered nlmp.Flags) nlmp.Flags {
 
 func (a *Acceptor) pairs() []nlmp.AVPair {
 	host := a.Host
-	if host == "" {
+	if host == "" || net.ParseIP(host) != nil { // an address has neither a domain nor a NetBIOS name
 		host = "proxy.turngate.test"
 	}
 	computer, dnsDomain, _ := strings.Cut(host, ".")
