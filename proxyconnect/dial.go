@@ -142,10 +142,10 @@ func (a *dial) leg(mechanism, credentials string) (*response, error) {
 		request += "Proxy-Authorization: " + credentials + "\r\n"
 	}
 	a.legs++
+	call(a.trace.ConnectStart, mechanism)
 	if _, err := io.WriteString(a.conn, request+"\r\n"); err != nil {
 		return nil, err
 	}
-	call(a.trace.ConnectSent, mechanism)
 	r, err := readResponse(a.br)
 	if err != nil {
 		return nil, noAnswer(err)

@@ -54,6 +54,15 @@ type Dialer struct {
 
 const defaultTimeout = 30 * time.Second
 
+// Validate tells what is wrong with the fields without connecting anywhere.
+func (d *Dialer) Validate() error {
+	if _, err := parseProxy(d.Proxy); err != nil {
+		return err
+	}
+	_, err := connectRequest("host:1", d.Header, d.ALPN)
+	return err
+}
+
 // Dial is DialContext without a context.
 func (d *Dialer) Dial(network, target string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, target)
@@ -80,7 +89,7 @@ func (d *Dialer) DialContext(ctx context.Context, network, target string) (net.C
 		return conn, nil
 	}
 	a.close()
-	a.fail.Err = withCause(ctx, err)
+	a.fail.Err, a.fail.Legs, a.fail.Dials = withCause(ctx, err), a.legs, a.dials
 	return nil, &a.fail
 }
 

@@ -303,10 +303,10 @@ func TestDeadline(t *testing.T) {
 		mech   Mechanism
 	}{
 		{"no answer to the discovery", silent, StageConnect, func(tr *Trace, cancel context.CancelCauseFunc) {
-			tr.ConnectSent = func(string) { cancel(errCancelled) }
+			tr.ConnectStart = func(string) { cancel(errCancelled) }
 		}, alice},
 		{"no answer to credentials", script{{keepBasic, ""}}, StageAuthenticate, func(tr *Trace, cancel context.CancelCauseFunc) {
-			tr.ConnectSent = func(m string) {
+			tr.ConnectStart = func(m string) {
 				if m != "" {
 					cancel(errCancelled)
 				}
@@ -359,7 +359,7 @@ func TestTrace(t *testing.T) {
 		DialDone:         func(net.Conn, error) { add("dialled") },
 		CredentialsStart: func(m string) { add("ask " + m) },
 		CredentialsDone:  func(m string, err error) { add("asked " + m) },
-		ConnectSent:      func(m string) { add("sent " + m) },
+		ConnectStart:     func(m string) { add("sent " + m) },
 		ResponseReceived: func(r Response) { add(r.Reason) },
 	}
 	p := script{{keepBasic, answer200}}.play(t)

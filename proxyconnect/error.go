@@ -52,6 +52,8 @@ type ConnectError struct {
 	Header   http.Header // header of that response without challenges and cookies
 	Offered  []string    // schemes that the proxy offered, in its order
 	Attempts []Attempt   // mechanisms considered, in order
+	Legs     int         // CONNECT requests sent, over all connections
+	Dials    int         // connections made to the proxy
 	Err      error       // the cause
 }
 

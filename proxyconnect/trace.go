@@ -20,9 +20,10 @@ type Trace struct {
 	CredentialsStart func(mechanism string)
 	CredentialsDone  func(mechanism string, err error)
 
-	// ConnectSent: a CONNECT request was written; mechanism is "" for one without credentials.
-	ConnectSent func(mechanism string)
-	// ResponseReceived: the head of its response was read.
+	// ConnectStart: a CONNECT request is about to be written; mechanism is "" for one without
+	// credentials.
+	ConnectStart func(mechanism string)
+	// ResponseReceived: the head of its response was read, and the body of a 407.
 	ResponseReceived func(Response)
 }
 

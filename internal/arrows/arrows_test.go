@@ -12,20 +12,34 @@ const module = "github.com/turngate/turngate/"
 // drawing says for each package of ours which others of ours it may import. An import goes from
 // stage to witness to carrier to mechanism, never back.
 var drawing = map[string]string{
-	"internal/peers":        "",
-	"internal/arrows":       "",
-	"proxyconnect":          "",
-	"ntlm":                  "",
-	"ntlm/ntlmtest":         "ntlm",
-	"kerberos":              "",
-	"kerberos/kerberostest": "kerberos",
-	"turntcp":               "",
+	"internal/peers":  "",
+	"internal/arrows": "",
+
+	// mechanisms
+	"ntlm":                   "ntlm/internal/nlmp ntlm/internal/spnego",
+	"ntlm/internal/nlmp":     "",
+	"ntlm/internal/spnego":   "",
+	"ntlm/ntlmtest":          "ntlm ntlm/internal/nlmp ntlm/internal/spnego",
+	"kerberos":               "kerberos/internal/gss kerberos/internal/krb5",
+	"kerberos/internal/gss":  "kerberos/internal/krb5",
+	"kerberos/internal/krb5": "",
+	"kerberos/kerberostest":  "kerberos kerberos/internal/gss kerberos/internal/krb5",
+
+	// carriers
+	"proxyconnect": "",
+	"turntcp":      "",
+
+	// witnesses
 	"harness/credentials":   "proxyconnect ntlm kerberos",
 	"harness/measure":       "",
-	"harness/lab":           "ntlm/ntlmtest kerberos/kerberostest turntcp internal/peers",
-	"harness/matrix":        "proxyconnect turntcp harness/credentials harness/measure harness/lab harness/report",
 	"harness/report":        "harness/measure",
-	"cmd/turngate":          "proxyconnect turntcp harness/credentials harness/lab harness/matrix harness/report",
+	"harness/lab":           "harness/lab/testproxy harness/lab/realstack ntlm/ntlmtest kerberos/kerberostest turntcp",
+	"harness/lab/testproxy": "",
+	"harness/lab/realstack": "",
+
+	// stages
+	"harness/matrix": "proxyconnect turntcp harness/credentials harness/measure harness/lab harness/report",
+	"cmd/turngate":   "proxyconnect harness/credentials harness/lab harness/lab/testproxy harness/matrix harness/report",
 }
 
 func TestArrows(t *testing.T) {
