@@ -1,0 +1,160 @@
+// Package lab runs authenticating proxies, what verifies for them, and a TURN server, all on
+// loopback and for as long as a test or a demonstration lasts: embedded ones (New), which need
+// nothing but this program, and real ones (NewReal).
+//
+// Passwords are random in every lab. Nothing listens beyond loopback.
+package lab
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/turngate/turngate/turntcp"
+)
+
+// A Lab is what is running. Close ends it.
+type Lab struct {
+	Name    string // "embedded" or "real"
+	Proxies []Proxy
+	TURN    TURN
+	User    User   // of every proxy and the realm
+	Realm   string // Kerberos
+	// Krb5Conf is the text of a krb5.conf, ExpiredCCache the path of a credential cache whose ticket
+	// has expired.
+	Krb5Conf      string
+	ExpiredCCache string
+	CA            []byte      // PEM of the lab's certificate authority
+	ClientTLS     *tls.Config // trusts it; for https proxies and turns:
+
+	// RefusedPort is a target port that every proxy refuses with 403.
+	RefusedPort int
+
+	// Logs writes what the lab's servers logged; for a cell that failed. It may be nil.
+	Logs func(io.Writer)
+
+	pki     *pki
+	faulty  func(fault, scheme string) (Proxy, error)
+	closers []func() error
+}
+
+// A User is one account. It prints without its password.
+type User struct{ Name, Password string }
+
+// String is the name.
+func (u User) String() string { return u.Name }
+
+// GoString is the name.
+func (u User) GoString() string { return u.Name }
+
+// The schemes of a lab's proxies. SchemeAll offers Negotiate, NTLM, Digest and Basic.
+const (
+	SchemeNone         = "none"
+	SchemeBasic        = "basic"
+	SchemeDigest       = "digest"
+	SchemeDigestSHA256 = "digest-sha256"
+	SchemeNTLM         = "ntlm"
+	SchemeNegoNTLM     = "negotiate-ntlm"
+	SchemeKerberos     = "kerberos"
+	SchemeAll          = "all"
+)
+
+// A Proxy is one running proxy.
+type Proxy struct {
+	Implementation string // "embedded", "squid", "apache", "tinyproxy"
+	Scheme         string
+	TLS            bool
+	URL            string
+
+	// Tunnels returns the users whose tunnels have ended, by the proxy's own record: a log of Squid
+	// has "alice", "alice@REALM" or "DOMAIN\alice". nil: it keeps none.
+	Tunnels func() ([]string, error)
+
+	// Failures counts the attempts with a wrong password or user that reached whatever verifies for
+	// this proxy, KDC included. nil: it does not count.
+	Failures func() (int, error)
+}
+
+// TURN is the lab's TURN server.
+type TURN struct {
+	TCP, TLS string // host:port
+	User     User
+	Server   *turntcp.Server
+}
+
+// Close ends everything and waits for it.
+func (l *Lab) Close() error {
+	var errs []error
+	for _, c := range slices.Backward(l.closers) {
+		errs = append(errs, c())
+	}
+	l.closers = nil
+	return errors.Join(errs...)
+}
+
+func (l *Lab) onClose(f func() error) { l.closers = append(l.closers, f) }
+
+// Faulty starts an embedded proxy that plays a fault (see testproxy.Faults); it ends with the lab.
+func (l *Lab) Faulty(fault, scheme string) (Proxy, error) {
+	if l.faulty == nil {
+		return Proxy{}, fmt.Errorf("the %s lab plays no faults", l.Name)
+	}
+	return l.faulty(fault, scheme)
+}
+
+// prepare sets up what both kinds of lab have: certificates, an account, the TURN server.
+func prepare(name string, log *slog.Logger) (*Lab, error) {
+	p, err := newPKI()
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{
+		Name: name, Realm: "LAB.TEST", CA: p.caPEM, ClientTLS: p.client(), pki: p,
+		User:        User{"alice", password()},
+		RefusedPort: 9,
+	}
+	if err := l.startTURN(log); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// password returns 26 letters and digits with 128 random bits.
+func password() string { return strings.ToLower(rand.Text()) }
+
+func (l *Lab) startTURN(log *slog.Logger) error {
+	l.TURN.User = User{"turnuser", password()}
+	srv, err := turntcp.NewServer(turntcp.Config{
+		Realm:       "turn.lab.test",
+		Credentials: turntcp.StaticCredentials(map[string]string{l.TURN.User.Name: l.TURN.User.Password}),
+		RelayIP:     netip.MustParseAddr("127.0.0.1"),
+		TLS:         l.pki.server(),
+		Logger:      log,
+	})
+	if err != nil {
+		return err
+	}
+	l.onClose(srv.Close)
+	l.TURN.Server = srv
+	tcp, err := srv.ListenTCP("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	tls, err := srv.ListenTLS("127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	l.TURN.TCP, l.TURN.TLS = named(tcp.String()), named(tls.String())
+	return nil
+}
+
+// named puts the lab's name in place of the address.
+func named(address string) string {
+	return strings.Replace(address, "127.0.0.1:", host+":", 1)
+}

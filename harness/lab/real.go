@@ -1,0 +1,123 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/turngate/turngate/harness/lab/realstack"
+)
+
+// A MissingError names the programs that the real lab needs and this machine has not.
+type MissingError struct{ Programs []string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("the real lab needs programs that are not on this machine: %s (scripts/peers.sh installs them on Debian)",
+		strings.Join(e.Programs, ", "))
+}
+
+// NewReal starts the real lab: Squid, Apache and tinyproxy with Samba's, MIT's and their own
+// verifiers, as an ordinary user in a private directory, and the TURN server. ctx bounds the start.
+func NewReal(ctx context.Context, log *slog.Logger) (*Lab, error) {
+	if missing := realstack.Missing(realParts...); len(missing) > 0 {
+		return nil, &MissingError{missing}
+	}
+	l, err := prepare("real", log)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.startStack(ctx, log); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+var realParts = []string{"squid", "apache", "tinyproxy"}
+
+func (l *Lab) startStack(ctx context.Context, log *slog.Logger) error {
+	s, err := realstack.Start(ctx, realstack.Config{
+		Users:     []realstack.User{{Name: l.User.Name, Password: l.User.Password}},
+		ProxyHost: host, CertPEM: l.pki.certPEM, KeyPEM: l.pki.key, Only: realParts,
+		Log: logWriter{log},
+	})
+	if err != nil {
+		return err
+	}
+	l.onClose(s.Close)
+	l.Realm, l.RefusedPort, l.Logs = realstack.Realm, realstack.RefusedPort, s.Logs
+	conf, err := os.ReadFile(s.Krb5Conf())
+	if err != nil {
+		return err
+	}
+	l.Krb5Conf = string(conf)
+	if l.ExpiredCCache, err = s.ExpiredCCache(ctx, l.User.Name); err != nil {
+		return err
+	}
+	for _, p := range s.Proxies() {
+		l.Proxies = append(l.Proxies, l.realProxy(s, p))
+	}
+	return nil
+}
+
+func (l *Lab) realProxy(s *realstack.Stack, from realstack.Proxy) Proxy {
+	scheme := map[string]string{
+		"Basic": SchemeBasic, "Digest": SchemeDigest, "NTLM": SchemeNTLM, "Negotiate": SchemeKerberos,
+		realstack.AllSchemes: SchemeAll,
+	}[from.Scheme]
+	p := Proxy{Implementation: from.Name, Scheme: scheme, TLS: from.TLS(), URL: from.URL, Failures: l.realFailures(s, from)}
+	if from.Name != "tinyproxy" { // which logs no users
+		p.Tunnels = func() (users []string, err error) {
+			requests, err := from.Requests()
+			for _, r := range requests {
+				if r.Tunnel() {
+					users = append(users, r.Account)
+				}
+			}
+			return users, err
+		}
+	}
+	return p
+}
+
+// realFailures counts where the password is verified: at the KDC, at winbindd, or, where the proxy
+// does it itself, by the lines in its log that refuse a named user.
+func (l *Lab) realFailures(s *realstack.Stack, p realstack.Proxy) func() (int, error) {
+	kdc := func() (int, error) { return s.KDCFailures(l.User.Name) }
+	winbind := func() (int, error) { return s.WinbindFailures(l.User.Name) }
+	switch {
+	case p.Scheme == "Negotiate":
+		return kdc
+	case p.Scheme == "NTLM" && p.Name == "squid":
+		return winbind
+	case p.Scheme == realstack.AllSchemes:
+		return func() (int, error) {
+			a, errA := kdc()
+			b, errB := winbind()
+			return a + b, errors.Join(errA, errB)
+		}
+	case p.Name == "squid", p.Name == "apache" && p.Scheme != "NTLM":
+		return func() (int, error) { return refusedUsers(p) }
+	}
+	return nil
+}
+
+func refusedUsers(p realstack.Proxy) (n int, err error) {
+	requests, err := p.Requests()
+	for _, r := range requests {
+		if r.Status == 407 && r.User != "" {
+			n++
+		}
+	}
+	return n, err
+}
+
+// logWriter makes log lines of what is written.
+type logWriter struct{ log *slog.Logger }
+
+func (w logWriter) Write(b []byte) (int, error) {
+	w.log.Info(strings.TrimSpace(string(b)))
+	return len(b), nil
+}
