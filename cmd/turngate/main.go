@@ -1,0 +1,110 @@
+// Command turngate takes TURN through authenticating HTTP proxies and says how well that works.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit statuses, the same for every command.
+const (
+	exitOK    = 0 // as wished
+	exitFail  = 1 // the thing tested failed
+	exitUsage = 2 // wrong usage: flags, files, plans
+	exitVoid  = 3 // could not be judged
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// After the first signal the next one ends the program at once.
+	context.AfterFunc(ctx, stop)
+	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// stdio is what a command may read and write.
+type stdio struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+type cli struct {
+	Matrix  matrixCmd  `cmd:"" help:"Carry TURN through every proxy and authentication, and print a table."`
+	Lab     labCmd     `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`
+	Connect connectCmd `cmd:"" help:"Join standard input and output to a tunnel (ssh's ProxyCommand)."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+const description = `TURN over TCP and TLS through authenticating HTTP proxies: does it get through, and how well?
+
+Exit status: 0 as wished, 1 the thing tested failed, 2 wrong usage, 3 could not be judged.
+
+Examples:
+  turngate matrix                                every cell of the embedded lab
+  turngate matrix --lab real --run 'ntlm/*'      NTLM through Squid and Apache
+  turngate lab                                   proxies to try a client against
+  ssh -o ProxyCommand='turngate connect --proxy http://proxy.corp:8080 --auth ntlm
+      --proxy-user alice --proxy-password-file ~/.proxy-password %h:%p' host`
+
+// run is main without the process: arguments in, exit status out.
+func run(ctx context.Context, args []string, std stdio) (status int) {
+	var c cli
+	defer recoverExit(&status)
+	parser, err := kong.New(&c, kong.Name("turngate"), kong.Description(description),
+		kong.Writers(std.out, std.err), kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(std), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}))
+	if err != nil {
+		panic(err) // the struct above is wrong
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(std.err, "turngate: %v\nhint: turngate --help\n", err)
+		return exitUsage
+	}
+	return statusOf(command.Run(), std.err)
+}
+
+// exit carries kong's wish to exit (after --help) up to run.
+type exit int
+
+func recoverExit(status *int) {
+	switch v := recover().(type) {
+	case nil:
+	case exit:
+		*status = int(v)
+	default:
+		panic(v)
+	}
+}
+
+// A usageError is the user's to mend.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// An outcome is a command's exit status where all has been said already.
+type outcome int
+
+func (o outcome) Error() string { return fmt.Sprintf("exit status %d", int(o)) }
+
+func statusOf(err error, stderr io.Writer) int {
+	var o outcome
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &o):
+		return int(o)
+	}
+	fmt.Fprintf(stderr, "turngate: %v\n", err)
+	if u := (usageError{}); errors.As(err, &u) {
+		return exitUsage
+	}
+	return exitFail
+}
