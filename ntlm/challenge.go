@@ -19,7 +19,7 @@ type Challenge struct {
 
 	NetBIOSComputer, NetBIOSDomain           string
 	DNSComputer, DNSDomain, DNSTree          string
-	Timestamp                                time.Time // the server's clock; zero when it sent none, as servers before Windows 7 do
+	Timestamp                                time.Time // the server's clock; zero when it sent none, as Windows before Vista does
 	ProductMajor, ProductMinor, ProductBuild int       // version of Windows (10, 0, 17763); zeros when not said
 
 	// SPNEGO tells that the message came inside a SPNEGO token.

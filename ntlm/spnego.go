@@ -40,7 +40,7 @@ func unwrapChallenge(token []byte) (msg []byte, wrapped bool, err error) {
 }
 
 // wrapAuthenticate puts a type 3 into a NegTokenResp. When we sent a list of mechanisms, it is
-// signed: acceptors demand that of an NTLM client that sends a MIC (MS-SPNG 3.3.5.1).
+// signed: Samba and MIT's SPNEGO over gss-ntlmssp ask for that and check it (RFC 4178 section 5).
 func wrapAuthenticate(msg, sessionKey []byte, listSent bool) ([]byte, error) {
 	resp := spnego.Resp{State: spnego.Absent, ResponseToken: msg}
 	if listSent {

@@ -51,7 +51,7 @@ type Acceptor struct {
 	// KeyExchange sets KEY_EXCH in the challenge, whether the client offers it or not.
 	KeyExchange bool
 
-	// OmitTimestamp leaves the time out of the challenge, as Windows before 7 does.
+	// OmitTimestamp leaves the time out of the challenge, as Windows before Vista does.
 	OmitTimestamp bool
 
 	// OmitTargetInfo leaves all of the target info out of the challenge.

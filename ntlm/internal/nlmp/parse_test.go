@@ -66,7 +66,7 @@ func TestParseChallengeTolerates(t *testing.T) {
 	}{
 		{"target name outside", patched(t, 16, 0xae, 0xaa, 0xaa, 0xaa), 1, true, false},
 		{"target info outside", patched(t, 44, 0xff, 0xff, 0xff, 0xff), 1, false, true},
-		{"no target info, as before Windows 2000", good[:32], 1, false, false}, // the name lies behind the end
+		{"header without target info", good[:32], 1, false, false}, // the name lies behind the end
 		{"info without its end", patched(t, 40, 32), 0, true, true},
 	} {
 		got, err := ParseChallenge(c.msg)

@@ -129,7 +129,7 @@ func TestBindingHash(t *testing.T) {
 		want string
 	}{
 		{"none", nil, "00000000000000000000000000000000"},
-		// From a Windows client's recorded handshake; FreeRDP and gss-ntlmssp test with it too.
+		// A published pair of certificate hash and binding that several NTLM implementations carry.
 		{"end point", append([]byte("tls-server-end-point:"), unhex(t, "ea05fefecc6b0bd571dbbc5baa3ed45386d0446835f7b74c85621b9983475f95")...), "6586e99d81c2fc984e47172fd4dd0310"},
 	} {
 		if got := hex.EncodeToString(BindingHash(c.data)); got != c.want {

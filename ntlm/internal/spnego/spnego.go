@@ -8,7 +8,7 @@ import (
 	"fmt"
 )
 
-// NTLMSSP is the mechanism's name (MS-NLMP 2.1, MS-SPNG 1.9).
+// NTLMSSP is the mechanism's name (MS-SPNG).
 var NTLMSSP = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 2, 2, 10}
 
 var oidSPNEGO = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 2}
