@@ -149,8 +149,7 @@ func TestMITServiceTicketOnly(t *testing.T) {
 // KRB_AP_ERR_BADMATCH.
 func TestMITCrossRealm(t *testing.T) {
 	const a, b, c = "A.TEST", "B.TEST", "C.TEST"
-	k := startMIT(t, "", a, b, c)
-	k.write("krb5.conf", k.read("krb5.conf")+"[capaths]\n "+a+" = {\n  "+c+" = "+b+"\n }\n")
+	k := startMIT(t, "[capaths]\n "+a+" = {\n  "+c+" = "+b+"\n }\n", a, b, c)
 	k.admin(a, "addprinc -pw "+password+" alice")
 	k.admin(c, "addprinc -randkey HTTP/localhost")
 	k.admin(c, "ktadd -k "+k.path("http.keytab")+" HTTP/localhost")

@@ -24,8 +24,8 @@ type mitKDC struct {
 	env  []string
 }
 
-// startMIT makes a realm per name and starts one krb5kdc for them. The options are added to
-// krb5.conf, which clients share with the KDC.
+// startMIT makes a realm per name and starts one krb5kdc for them. The options, lines of libdefaults
+// or sections, are added to krb5.conf, which clients share with the KDC.
 func startMIT(t testing.TB, options string, realms ...string) *mitKDC {
 	t.Helper()
 	peers.Need(t, "krb5kdc", "kdb5_util", "kadmin.local")

@@ -53,7 +53,7 @@ func (c *Client) ask(ctx context.Context, realm string, request []byte) (reply [
 }
 
 // askOne asks one KDC, over one transport and then the other. The second has what the first leaves
-// of the time; a KDC that took the request over TCP and does not answer is not asked again over UDP.
+// of the time: nothing when the KDC took the request over TCP and does not answer.
 func (c *Client) askOne(ctx context.Context, ways []endpoint, request []byte) ([]byte, endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
@@ -64,7 +64,7 @@ func (c *Client) askOne(ctx context.Context, ways []endpoint, request []byte) ([
 		if i+1 < len(ways) {
 			wait /= 2
 		}
-		reply, sent, err := c.exchange(ctx, way, wait, request)
+		reply, err := c.exchange(ctx, way, wait, request)
 		if err == nil && way.network == udp && errorCode(reply) == krb5.ErrResponseTooBig {
 			ways, i = []endpoint{{tcp, way.addr}}, -1
 			continue
@@ -76,7 +76,7 @@ func (c *Client) askOne(ctx context.Context, ways []endpoint, request []byte) ([
 			return reply, way, nil
 		}
 		failures = append(failures, fmt.Errorf("%s: %w", way, err))
-		if sent && way.network == tcp || ctx.Err() != nil {
+		if ctx.Err() != nil {
 			break
 		}
 	}
@@ -94,15 +94,15 @@ func errorCode(reply []byte) int32 {
 	return m.Code
 }
 
-// exchange sends a request over one connection and reads the reply. sent tells whether the KDC may
-// have read it. wait bounds connecting over TCP and the whole of it over UDP, where silence may mean
-// that the datagram is lost; once connected over TCP, ctx alone bounds it.
-func (c *Client) exchange(ctx context.Context, way endpoint, wait time.Duration, request []byte) (reply []byte, sent bool, err error) {
+// exchange sends a request over one connection and reads the reply. wait bounds connecting over TCP
+// and the whole of it over UDP, where silence may mean that the datagram is lost; once connected over
+// TCP, ctx alone bounds it.
+func (c *Client) exchange(ctx context.Context, way endpoint, wait time.Duration, request []byte) (reply []byte, err error) {
 	short, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	conn, err := c.config.Dial(short, way.network, way.addr)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	defer conn.Close()
 	if way.network == udp {
@@ -118,7 +118,7 @@ func (c *Client) exchange(ctx context.Context, way endpoint, wait time.Duration,
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("no answer in time: %w", context.Cause(ctx))
 	}
-	return reply, true, err
+	return reply, err
 }
 
 func exchangeUDP(conn net.Conn, request []byte) ([]byte, error) {
