@@ -58,7 +58,7 @@ func join(ctx context.Context, conn net.Conn, in io.Reader, out io.Writer) error
 	}()
 	_, err := io.Copy(out, conn)
 	if ctx.Err() != nil {
-		return outcome(exitVoid)
+		return outcome(exitVoid) // the user knows
 	}
 	return err
 }

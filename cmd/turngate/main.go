@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, std stdio) (status int) {
 		fmt.Fprintf(std.err, "turngate: %v\nhint: turngate --help\n", err)
 		return exitUsage
 	}
-	return statusOf(command.Run(), std.err)
+	return statusOf(ctx, command.Run(), std.err)
 }
 
 // exit carries kong's wish to exit (after --help) up to run.
@@ -94,7 +94,7 @@ type outcome int
 
 func (o outcome) Error() string { return fmt.Sprintf("exit status %d", int(o)) }
 
-func statusOf(err error, stderr io.Writer) int {
+func statusOf(ctx context.Context, err error, stderr io.Writer) int {
 	var o outcome
 	switch {
 	case err == nil:
@@ -103,8 +103,11 @@ func statusOf(err error, stderr io.Writer) int {
 		return int(o)
 	}
 	fmt.Fprintf(stderr, "turngate: %v\n", err)
-	if u := (usageError{}); errors.As(err, &u) {
+	switch u := (usageError{}); {
+	case errors.As(err, &u):
 		return exitUsage
+	case ctx.Err() != nil: // interrupted: the error says at what
+		return exitVoid
 	}
 	return exitFail
 }

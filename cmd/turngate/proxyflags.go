@@ -50,6 +50,9 @@ func (f *proxyFlags) dialer() (*proxyconnect.Dialer, error) {
 		}
 	}
 	d := &proxyconnect.Dialer{Proxy: f.Proxy}
+	if err := d.Validate(); err != nil {
+		return nil, usageError{fmt.Errorf("--proxy: %w", err)}
+	}
 	if err := spec.Apply(d); err != nil {
 		return nil, usageError{fmt.Errorf("--auth: %w", err)}
 	}

@@ -132,8 +132,9 @@ func faultCells(l *lab.Lab) (cells []Cell) {
 		{"ntlm.200-after-type1", lab.SchemeNTLM, codeThrough, 0},
 		{"403", lab.SchemeBasic, codeRefused, 0},
 		{"407.slow=10s", lab.SchemeBasic, codeTimeout, 500 * time.Millisecond},
-		// The TURN client chokes on these bytes, which proves that none was lost.
-		{"200.glued-text=hello", lab.SchemeBasic, codeTURN, 0},
+		// No STUN message has such a length: that the TURN client chokes on it proves that the
+		// bytes behind the 200 reach it.
+		{"200.glued-text=1111", lab.SchemeBasic, codeTURN, 0},
 	} {
 		t := labTURN(l, false)
 		name, _, _ := strings.Cut(f.fault, "=")
