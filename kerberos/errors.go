@@ -67,14 +67,18 @@ const maxText = 200 // bytes of a peer's words that we repeat
 
 func newKDCError(m *krb5.Error, kdc string, now time.Time) *KDCError {
 	name, _ := krb5.ErrorName(m.Code)
-	stime := m.STime.Add(time.Duration(m.SUsec) * time.Microsecond)
 	return &KDCError{
 		Code:   m.Code,
 		Name:   name,
 		Text:   m.Text[:min(len(m.Text), maxText)],
 		KDC:    kdc,
-		Offset: stime.Sub(now),
+		Offset: serverTime(m).Sub(now),
 	}
+}
+
+// serverTime is the clock of who sent the error.
+func serverTime(m *krb5.Error) time.Time {
+	return m.STime.Add(time.Duration(m.SUsec) * time.Microsecond)
 }
 
 // absentError says that there is nothing to prove ourselves with.

@@ -157,7 +157,7 @@ func complaint(m *krb5.Error, now time.Time) string {
 		text += fmt.Sprintf(", %q", m.Text[:min(len(m.Text), maxText)])
 	}
 	if m.Code == krb5.ErrSkew {
-		text += ", " + clockText("its clock", m.STime.Sub(now))
+		text += ", " + clockText("its clock", serverTime(m).Sub(now))
 	}
 	return text
 }
