@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 )
 
@@ -41,11 +42,11 @@ type conn struct {
 
 	// Of the goroutine that reads, in which pion calls back:
 	generator relayGenerator
-	request   []byte // the frame that pion is working on
-	account   string // who signed it
-	key       []byte // and with what
-	refused   bool   // its peer was
-	rejected  int    // credentials in a row
+	request   []byte         // the frame that pion is working on
+	account   string         // who signed it
+	key       []byte         // and with what
+	refusal   stun.ErrorCode // what we refuse it with, if pion has another word for it
+	rejected  int            // credentials in a row
 
 	mu     sync.Mutex
 	reason error   // why the connection was hung up
@@ -83,7 +84,7 @@ func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
 		return 0, nil, err
 	}
 	n := copy(p, frame)
-	c.request, c.refused = p[:n], false
+	c.request, c.refusal = p[:n], 0
 	return n, c.nc.RemoteAddr(), nil
 }
 

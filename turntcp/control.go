@@ -100,11 +100,11 @@ func (c *conn) permit(_ net.Addr, ip net.IP) bool {
 			reason = "too many permissions"
 		}
 	}
-	c.refused = reason != ""
-	if c.refused {
+	if reason != "" {
+		c.refusal = stun.CodeForbidden
 		c.log.Info("peer refused", "user", c.account, "peer", ip, "reason", reason)
 	}
-	return !c.refused
+	return reason == ""
 }
 
 // A relayGenerator opens the relays of one connection, for pion.
@@ -118,11 +118,19 @@ func (g *relayGenerator) Validate() error { return nil }
 var (
 	errOnlyIPv4 = errors.New("relays are IPv4 only")
 	errOnlyUDP  = errors.New("relays are UDP only")
+
+	// pion answers 508, as RFC 8656 section 7.2 says where EVEN-PORT cannot be satisfied. A token
+	// would be worth nothing: it is for another connection, which has another pion server.
+	errNoReservations = errors.New("the next port is not reserved")
 )
 
 func (g *relayGenerator) AllocatePacketConn(a turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
 	if a.Network != "udp4" {
+		g.conn.refusal = stun.CodeAddrFamilyNotSupported
 		return nil, nil, errOnlyIPv4
+	}
+	if g.conn.wantsReservation() {
+		return nil, nil, errNoReservations
 	}
 	r, err := g.conn.srv.relays.open(a.RequestedPort)
 	if err != nil {
@@ -134,6 +142,7 @@ func (g *relayGenerator) AllocatePacketConn(a turn.AllocateListenerConfig) (net.
 }
 
 func (g *relayGenerator) AllocateListener(turn.AllocateListenerConfig) (net.Listener, net.Addr, error) {
+	g.conn.refusal = stun.CodeUnsupportedTransProto
 	return nil, nil, errOnlyUDP
 }
 

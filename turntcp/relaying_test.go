@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/pion/stun/v4"
 )
 
 func TestRelay(t *testing.T) {
@@ -206,6 +208,12 @@ func TestErrorReplies(t *testing.T) {
 		}, permitForbidden, 441},
 		{"permission for a forbidden peer", ClientConfig{}, allocated, permitForbidden, 403},
 		{"channel to a forbidden peer", ClientConfig{}, allocated, bindForbidden, 403},
+		{"relay for TCP", ClientConfig{}, nil, allocateError(6), 442},
+		{"relay for SCTP", ClientConfig{}, nil, allocateError(132), 442},
+		{"relay for IPv6", ClientConfig{}, nil, allocateError(17, stun.RawAttribute{
+			Type: stun.AttrRequestedAddressFamily, Value: []byte{familyIPv6, 0, 0, 0}}), 440},
+		{"two ports in a row", ClientConfig{}, nil, allocateError(17, stun.RawAttribute{
+			Type: stun.AttrEvenPort, Value: []byte{0x80}}), 508},
 		{"no peers", ClientConfig{}, allocated, func(ctx context.Context, c *testClient) error {
 			return c.CreatePermission(ctx)
 		}, 400},
@@ -246,6 +254,38 @@ func TestErrorReplies(t *testing.T) {
 func allocate(ctx context.Context, c *testClient) error {
 	_, err := c.Allocate(ctx)
 	return err
+}
+
+func allocateWith(ctx context.Context, c *testClient, protocol byte, attributes ...stun.Setter) (*stun.Message, error) {
+	transport := stun.RawAttribute{Type: stun.AttrRequestedTransport, Value: []byte{protocol, 0, 0, 0}}
+	return c.do(ctx, stun.MethodAllocate, append(attributes, transport)...)
+}
+
+func allocateError(protocol byte, attributes ...stun.Setter) func(context.Context, *testClient) error {
+	return func(ctx context.Context, c *testClient) error {
+		_, err := allocateWith(ctx, c, protocol, attributes...)
+		return err
+	}
+}
+
+// Without the R bit EVEN-PORT asks for an even port and no more (RFC 8656 section 7.2).
+func TestEvenPort(t *testing.T) {
+	srv := newTestServer(t, nil)
+	c := newTestClient(t, dial(t, "tcp", srv.addr["tcp"]), ClientConfig{})
+	response, err := allocateWith(context10(t), c, 17, stun.RawAttribute{Type: stun.AttrEvenPort, Value: []byte{0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	relayed, err := address(response, stun.AttrXORRelayedAddress)
+	if err != nil || relayed.Addr() != loopback || relayed.Port()%2 != 0 {
+		t.Errorf("got %v, %v, want an even port", relayed, err)
+	}
+	if response.Contains(stun.AttrReservationToken) {
+		t.Error("got a reservation that was not asked for")
+	}
+	if d, err := lifetime(response); err != nil || d <= 0 {
+		t.Errorf("got lifetime %v, %v", d, err)
+	}
 }
 
 func permitForbidden(ctx context.Context, c *testClient) error {

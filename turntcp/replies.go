@@ -2,12 +2,13 @@ package turntcp
 
 import "github.com/pion/stun/v4"
 
-// The message types that need a word of ours (RFC 8656 section 17).
+// The requests that need a word of ours (RFC 8656 section 17).
 const (
 	typeRefresh          = 0x0004
 	typeCreatePermission = 0x0008
 	typeChannelBind      = 0x0009
-	typeChannelBindError = 0x0119
+
+	typeAllocateSuccess = 0x0103
 )
 
 // replyMismatch answers a request, just authenticated, that has no allocation (437) or another
@@ -33,17 +34,57 @@ func (c *conn) replyMismatch() {
 	}
 }
 
-// correct returns what to send for a frame of pion's: it says 401, wrong credentials, for a
-// ChannelBind to a peer that is forbidden, 403 (RFC 8656 section 12.2).
+// correct returns what to send for a frame of pion's. It puts our reason into an error response: pion
+// says 401 for a ChannelBind to a forbidden peer (403, RFC 8656 section 12.2), and 508 for a relay
+// that is not to be had at all (440, 442, section 7.2). And it takes out the RESERVATION-TOKEN that
+// pion gives to everybody who asks for an even port.
 func (c *conn) correct(p []byte) []byte {
-	// The type first: only responses come from the goroutine that the other fields belong to.
-	if Frame(p).messageType() != typeChannelBindError || !c.refused {
+	f := Frame(p)
+	if f.IsChannelData() {
 		return p
 	}
-	if reply := c.errorReply(p, stun.CodeForbidden); reply != nil {
-		return reply
+	// The type first: only responses come from the goroutine that the other fields belong to.
+	var reply []byte
+	switch {
+	case f.messageType()&classMask == classError && c.refusal != 0:
+		reply = c.errorReply(p, c.refusal)
+	case f.messageType() == typeAllocateSuccess:
+		reply = c.withoutToken(p)
 	}
-	return p
+	if reply == nil {
+		return p
+	}
+	return reply
+}
+
+// withoutToken is the response without its RESERVATION-TOKEN, or nil if it has none.
+func (c *conn) withoutToken(message []byte) []byte {
+	var m stun.Message
+	if stun.Decode(message, &m) != nil || !m.Contains(stun.AttrReservationToken) {
+		return nil
+	}
+	setters := []stun.Setter{&m, m.Type}
+	for _, a := range m.Attributes {
+		if a.Type != stun.AttrReservationToken && a.Type != stun.AttrMessageIntegrity {
+			setters = append(setters, a)
+		}
+	}
+	reply, err := stun.Build(append(setters, stun.MessageIntegrity(c.key))...)
+	if err != nil {
+		return nil
+	}
+	return reply.Raw
+}
+
+// wantsReservation tells whether the request asks to reserve the port after its own: EVEN-PORT with
+// the R bit (RFC 8656 section 18.6).
+func (c *conn) wantsReservation() bool {
+	var m stun.Message
+	if stun.Decode(c.request, &m) != nil {
+		return false
+	}
+	value, err := m.Get(stun.AttrEvenPort)
+	return err == nil && len(value) > 0 && value[0]&0x80 != 0
 }
 
 // errorReply is a signed error response of the transaction that the message belongs to.
