@@ -48,9 +48,9 @@ func TestCCacheErrors(t *testing.T) {
 		})
 	}
 	t.Run("truncated anywhere", func(t *testing.T) {
+		client := newClient(t, kerberos.Config{CCache: path, Krb5Conf: "[libdefaults]\n\n", Dial: noDial, Now: func() time.Time { return when }})
 		for n := range len(sample) {
 			must(t, os.WriteFile(path, sample[:n], 0o600))
-			client := newClient(t, kerberos.Config{CCache: path, Krb5Conf: "[libdefaults]\n\n", Dial: noDial, Now: func() time.Time { return when }})
 			if _, err := client.Begin(testContext(t), "nowhere.example.test", nil); err == nil {
 				t.Errorf("cut after %d of %d bytes: got no error", n, len(sample))
 			}

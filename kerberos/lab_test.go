@@ -98,13 +98,3 @@ func noCNAME(_ context.Context, host string) (string, error) { return host, nil 
 func noDial(context.Context, string, string) (net.Conn, error) {
 	return nil, errors.New("the network must not be used")
 }
-
-// signal tells of every dial.
-func signal(dialed chan<- struct{}, dial dialFunc) dialFunc {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		dialed <- struct{}{}
-		return dial(ctx, network, addr)
-	}
-}
-
-type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)

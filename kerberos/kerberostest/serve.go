@@ -1,6 +1,7 @@
 package kerberostest
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -39,9 +40,8 @@ func (k *KDC) Start() error {
 	k.packets = u
 	k.stop = sync.OnceFunc(func() { cancel(); l.Close(); u.Close() })
 	k.mu.Unlock()
-	k.serving.Add(2)
-	go func() { defer k.serving.Done(); k.serveTCP(ctx, l) }()
-	go func() { defer k.serving.Done(); k.serveUDP(ctx, u) }()
+	k.serving.Go(func() { k.serveTCP(ctx, l) })
+	k.serving.Go(func() { k.serveUDP(ctx, u) })
 	return nil
 }
 
@@ -79,24 +79,43 @@ func (k *KDC) Close() error {
 	return nil
 }
 
+// serveUDP answers datagrams side by side, so that one that is delayed does not hold up the others;
+// those beyond maxConns are lost, as datagrams may be.
 func (k *KDC) serveUDP(ctx context.Context, u net.PacketConn) {
+	slots := make(chan struct{}, maxConns)
 	b := make([]byte, 1<<16)
 	for {
 		n, from, err := u.ReadFrom(b)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil || k.wrong().DropUDP || !k.pause(ctx) {
+		if err != nil || k.wrong().DropUDP {
 			continue
 		}
-		reply := k.answer(b[:n])
-		if limit := k.wrong().UDPLimit; len(reply) > 65507 || limit > 0 && len(reply) > limit {
-			reply = k.errorReply(krb5.ErrResponseTooBig, krb5.Name{Parts: []string{"krbtgt", k.Realm}}, "")
+		select {
+		case slots <- struct{}{}:
+		default:
+			continue
 		}
-		if reply != nil {
-			u.WriteTo(reply, from) // a client that went away asks again
-		}
+		request := bytes.Clone(b[:n])
+		k.serving.Go(func() {
+			defer func() { <-slots }()
+			if reply := k.answerUDP(ctx, request); reply != nil {
+				u.WriteTo(reply, from) // a client that went away asks again
+			}
+		})
 	}
+}
+
+func (k *KDC) answerUDP(ctx context.Context, request []byte) []byte {
+	if !k.pause(ctx) {
+		return nil
+	}
+	reply := k.answer(request)
+	if limit := k.wrong().UDPLimit; len(reply) > 65507 || limit > 0 && len(reply) > limit {
+		return k.errorReply(krb5.ErrResponseTooBig, krb5.TGS(k.Realm), "")
+	}
+	return reply
 }
 
 func (k *KDC) serveTCP(ctx context.Context, l net.Listener) {
@@ -107,15 +126,13 @@ func (k *KDC) serveTCP(ctx context.Context, l net.Listener) {
 			return
 		}
 		slots <- struct{}{}
-		k.serving.Add(1)
-		go func() {
-			defer k.serving.Done()
+		k.serving.Go(func() {
 			defer func() { <-slots }()
 			defer conn.Close()
 			defer context.AfterFunc(ctx, func() { conn.Close() })()
 			for k.serveOne(ctx, conn) == nil {
 			}
-		}()
+		})
 	}
 }
 
