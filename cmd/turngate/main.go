@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/turngate/turngate/harness/lab"
 )
 
 // The exit statuses, the same for every command.
@@ -103,10 +105,11 @@ func statusOf(ctx context.Context, err error, stderr io.Writer) int {
 		return int(o)
 	}
 	fmt.Fprintf(stderr, "turngate: %v\n", err)
+	var missing *lab.MissingError
 	switch u := (usageError{}); {
 	case errors.As(err, &u):
 		return exitUsage
-	case ctx.Err() != nil: // interrupted: the error says at what
+	case ctx.Err() != nil, errors.As(err, &missing): // interrupted, or nothing here to judge with
 		return exitVoid
 	}
 	return exitFail

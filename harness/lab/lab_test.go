@@ -1,0 +1,59 @@
+package lab
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// After Close nothing listens any more; a second Close is harmless.
+func TestCloseEndsEverything(t *testing.T) {
+	l := start(t)
+	addresses := []string{l.TURN.TCP, l.TURN.TLS}
+	for _, p := range l.Proxies {
+		u, err := url.Parse(p.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses = append(addresses, u.Host)
+	}
+	for range 2 {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, a := range addresses {
+		if conn, err := net.Dial("tcp", a); err == nil {
+			conn.Close()
+			t.Errorf("%s still listens", a)
+		}
+	}
+}
+
+func TestFaultyProxies(t *testing.T) {
+	l := start(t)
+	if p, err := l.Faulty("403", SchemeBasic); err != nil || !strings.HasPrefix(p.URL, "http://localhost:") {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	if _, err := l.Faulty("no-such", SchemeBasic); err == nil {
+		t.Error("a fault that does not exist was played")
+	}
+}
+
+func TestPasswordsAreRandomAndDoNotPrint(t *testing.T) {
+	a, b := start(t), start(t)
+	if a.User.Password == b.User.Password || a.TURN.User.Password == a.User.Password || len(a.User.Password) < 20 {
+		t.Error("the passwords of two labs are not random")
+	}
+	for _, text := range []string{fmt.Sprint(a.User), fmt.Sprintf("%+v", a.User), fmt.Sprintf("%#v", a.TURN)} {
+		if strings.Contains(text, a.User.Password) || strings.Contains(text, a.TURN.User.Password) {
+			t.Errorf("a password shows in %s", text)
+		}
+	}
+}
