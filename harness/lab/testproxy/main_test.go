@@ -47,6 +47,7 @@ func target(t testing.TB, serve func(nc net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		for {
@@ -56,13 +57,14 @@ func target(t testing.TB, serve func(nc net.Conn)) string {
 			}
 			serving.Go(func() {
 				defer nc.Close()
-				nc.SetDeadline(time.Now().Add(patience))
+				defer context.AfterFunc(ctx, func() { nc.Close() })()
 				serve(nc)
 			})
 		}
 	})
 	t.Cleanup(func() {
 		listener.Close()
+		cancel()
 		serving.Wait()
 	})
 	return listener.Addr().String()
