@@ -25,12 +25,10 @@ var handshakeFaults = []faultSpec{
 				}
 			}}
 		})},
-	{FaultInfo{"403.after-auth", "", 0, "403 to accepted credentials, as from Squid's max_user_ip"}, always(hooks{answer: func(x *exchange, r *response) {
-		if r.established() {
-			*r = *x.c.page(http.StatusForbidden, "ERR_ACCESS_DENIED", "fault: 403 after authentication")
-			r.close = true
-		}
-	}})},
+	{FaultInfo{"403.after-auth", "", 0, "403 to accepted credentials, as from Squid's max_user_ip"}, always(on2xx(func(x *exchange, r *response) {
+		*r = *x.c.page(http.StatusForbidden, "ERR_ACCESS_DENIED", "fault: 403 after authentication")
+		r.close = true
+	}))},
 }
 
 func isNTLM(scheme string) bool { return strings.EqualFold(scheme, "NTLM") }
