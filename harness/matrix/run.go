@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/turngate/turngate/harness/measure"
 	"github.com/turngate/turngate/harness/report"
 	"github.com/turngate/turngate/proxyconnect"
 )
@@ -71,7 +72,7 @@ func (m *Matrix) duration() time.Duration {
 func (m *Matrix) condition() report.Condition {
 	return report.Condition{
 		Version: m.Version, Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, CPUs: runtime.NumCPU(),
-		Duration: m.duration().String(), Note: m.Note,
+		Load: measure.LoadAverage(), Duration: m.duration().String(), Note: m.Note,
 	}
 }
 

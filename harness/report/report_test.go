@@ -13,7 +13,7 @@ import (
 func sample() Run {
 	r := Run{
 		Format: 1, Started: time.Date(2026, 11, 22, 22, 0, 0, 0, time.UTC), Seconds: 12.34, Lab: "embedded",
-		Condition: Condition{OS: "linux/amd64", CPUs: 2, Duration: "600ms", Note: "all on one machine"},
+		Condition: Condition{OS: "linux/amd64", CPUs: 2, Load: 0.3, Duration: "600ms", Note: "all on one machine"},
 		Cells: []Cell{
 			{Name: "ntlm/http-proxy/turn/udp/embedded", Outcome: Pass, Expected: Through, Got: Through, Seconds: 0.6,
 				Tunnel:  &Tunnel{Mechanism: "NTLM", Legs: 3, Dials: 1, Phases: []Phase{{"tcp", 0.1}, {"connect", 1.5}, {"allocate", 0.5}}},
@@ -69,7 +69,7 @@ FAIL basic/http-proxy/turn/udp/embedded: expected through, got refused
 SKIP kerberos/http-proxy/turn/udp/embedded: expected through
   not here
 
-FAIL: 2 of 4 cells passed in 12.3 s, 1 fail, 1 skip. linux/amd64, 2 CPUs, 600ms of measuring per cell; all on one machine
+FAIL: 2 of 4 cells passed in 12.3 s, 1 fail, 1 skip. linux/amd64, 2 CPUs, load average 0.3 at the start, 600ms of measuring per cell; all on one machine.
 `
 	var b strings.Builder
 	if err := Text(&b, sample()); err != nil || b.String() != want {

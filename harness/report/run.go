@@ -35,12 +35,13 @@ type Run struct {
 
 // Condition is what every figure of the run depends on.
 type Condition struct {
-	Version  string `json:"version"`
-	Go       string `json:"go"`
-	OS       string `json:"os"`
-	CPUs     int    `json:"cpus"`
-	Duration string `json:"duration"` // measuring time per cell
-	Note     string `json:"note"`
+	Version  string  `json:"version"`
+	Go       string  `json:"go"`
+	OS       string  `json:"os"`
+	CPUs     int     `json:"cpus"`
+	Load     float64 `json:"load_average"` // of the host over the minute before the run; 0: not known
+	Duration string  `json:"duration"`     // measuring time per cell
+	Note     string  `json:"note"`
 }
 
 // A Cell is the result of one cell.

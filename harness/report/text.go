@@ -114,5 +114,5 @@ func Headline(r Run) string {
 }
 
 func (c Condition) line() string {
-	return fmt.Sprintf("%s, %d CPUs, %s of measuring per cell; %s", c.OS, c.CPUs, c.Duration, c.Note)
+	return fmt.Sprintf("%s, %d CPUs, load average %.1f at the start, %s of measuring per cell; %s.", c.OS, c.CPUs, c.Load, c.Duration, c.Note)
 }
