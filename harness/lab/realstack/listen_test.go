@@ -13,7 +13,7 @@ import (
 
 // A port that somebody takes between our look and the service's own is not the end.
 func TestPortTaken(t *testing.T) {
-	peers.Need(t, needed...)
+	peers.Need(t, append(needed, "turnserver")...)
 	certPEM, keyPEM := certificate(t)
 	only := []string{"tinyproxy", "squid/basic", "apache"}
 	stack, err := Start(within(t), Config{Users: users, CertPEM: certPEM, KeyPEM: keyPEM, Only: only})
@@ -31,8 +31,9 @@ func TestPortTaken(t *testing.T) {
 		},
 		"again-apache": func(ports []int) (listener, error) { return stack.apacheListener(ports, 1) },
 		"again-kdc":    stack.kdcListener,
+		"coturn":       stack.coturnListener,
 	}
-	sizes := map[string]int{"again-tinyproxy": 1, "again-squid": 2, "again-apache": 4, "again-kdc": 1}
+	sizes := map[string]int{"again-tinyproxy": 1, "again-squid": 2, "again-apache": 4, "again-kdc": 1, "coturn": 2}
 	for name, configure := range configures {
 		t.Run(name, func(t *testing.T) {
 			testPortTaken(t, stack, name, sizes[name], configure)

@@ -45,10 +45,14 @@ func (s *Stack) writeBasic(ctx context.Context) error {
 func (s *Stack) writeDigest() error {
 	var all strings.Builder
 	for _, u := range s.cfg.Users {
-		sum := md5.Sum([]byte(u.Name + ":" + webRealm + ":" + u.Password))
-		fmt.Fprintf(&all, "%s:%s:%s\n", u.Name, webRealm, hex.EncodeToString(sum[:]))
+		fmt.Fprintf(&all, "%s:%s:%s\n", u.Name, webRealm, digestKey(u))
 	}
 	return s.write("digest", []byte(all.String()))
+}
+
+func digestKey(u User) string {
+	sum := md5.Sum([]byte(u.Name + ":" + webRealm + ":" + u.Password))
+	return hex.EncodeToString(sum[:])
 }
 
 // writeGSSNTLM writes the file of NTLM_USER_FILE, where a ':' ends the password.
