@@ -2,6 +2,9 @@ package lab
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/turngate/turngate/harness/lab/testproxy"
 	"github.com/turngate/turngate/kerberos/kerberostest"
@@ -30,7 +33,26 @@ func startRealm(l *Lab) (*realm, error) {
 	}
 	l.onClose(kdc.Close)
 	l.Krb5Conf = kdc.Config()
+	if err := writeExpired(l, kdc); err != nil {
+		return nil, err
+	}
 	return &realm{kdc: kdc, acceptor: &kerberostest.Acceptor{Keytab: keytab}, user: l.User.Name}, nil
+}
+
+// writeExpired writes a credential cache whose ticket has expired, in a directory that goes with the
+// lab.
+func writeExpired(l *Lab, kdc *kerberostest.KDC) error {
+	cache, err := kdc.CCache(l.User.Name, -time.Hour)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "turngate-lab-")
+	if err != nil {
+		return err
+	}
+	l.onClose(func() error { return os.RemoveAll(dir) })
+	l.ExpiredCCache = filepath.Join(dir, "expired")
+	return os.WriteFile(l.ExpiredCCache, cache, 0o600)
 }
 
 func (r *realm) failures() int { return r.kdc.PreauthFailures(r.user) }
