@@ -3,7 +3,6 @@ package interop
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -21,41 +20,37 @@ import (
 const callTime = 30 * time.Second
 
 // TestWebRTC has two peers of pion/webrtc call each other with nothing but relay candidates, and the
-// way to the TURN server leads through an authenticating proxy. The proxy's record must say whose
-// tunnels carried the call: one for each peer.
+// way to the TURN server leads through an authenticating proxy. Each proxy's record must say whose
+// tunnels carried the calls: one for each peer of each call.
 func TestWebRTC(t *testing.T) {
-	for _, auth := range []string{lab.SchemeBasic, lab.SchemeDigest, lab.SchemeNTLM, lab.SchemeNegoNTLM, lab.SchemeKerberos} {
-		for _, proxy := range []string{"http", "https"} {
-			for _, scheme := range []string{"turn", "turns"} {
-				t.Run(fmt.Sprintf("%s/%s-proxy/%s", auth, proxy, scheme), func(t *testing.T) {
-					testCall(t, auth, proxy == "https", scheme == "turns")
-				})
-			}
-		}
-	}
-}
-
-func testCall(t *testing.T, auth string, secureProxy, turns bool) {
 	l, err := lab.New(slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	p := proxyOf(t, l, auth, secureProxy)
-	w := &office{lab: l, ice: iceDialer(t, l, p), turns: turns}
-	t.Run("call", w.call)
+	schemes := []string{lab.SchemeBasic, lab.SchemeDigest, lab.SchemeNTLM, lab.SchemeNegoNTLM, lab.SchemeKerberos}
+	proxies := slices.DeleteFunc(slices.Clone(l.Proxies), func(p lab.Proxy) bool { return !slices.Contains(schemes, p.Scheme) })
+	if got, want := len(proxies), 2*len(schemes); got != want {
+		t.Fatalf("the lab has %d proxies for %v, want %d", got, schemes, want)
+	}
+	for _, p := range proxies {
+		o := &office{lab: l, ice: iceDialer(t, l, p)}
+		t.Run(nameOf(p)+"/turn", func(t *testing.T) { o.call(t, "turn:"+l.TURN.TCP) })
+		t.Run(nameOf(p)+"/turns", func(t *testing.T) { o.call(t, "turns:"+l.TURN.TLS) })
+	}
 	if err := l.Close(); err != nil { // the proxies write a tunnel down when it has ended
 		t.Errorf("closing the lab: %v", err)
 	}
-	checkTunnels(t, p, l.User.Name, 2)
+	for _, p := range proxies {
+		checkTunnels(t, p, l.User.Name, 4)
+	}
 }
 
-func proxyOf(t *testing.T, l *lab.Lab, scheme string, secure bool) lab.Proxy {
-	i := slices.IndexFunc(l.Proxies, func(p lab.Proxy) bool { return p.Scheme == scheme && p.TLS == secure })
-	if i < 0 {
-		t.Fatalf("the lab has no %s proxy with TLS %v", scheme, secure)
+func nameOf(p lab.Proxy) string {
+	if p.TLS {
+		return p.Scheme + "/https-proxy"
 	}
-	return l.Proxies[i]
+	return p.Scheme + "/http-proxy"
 }
 
 func iceDialer(t *testing.T, l *lab.Lab, p lab.Proxy) proxyconnect.ICE {
@@ -85,29 +80,29 @@ func checkTunnels(t *testing.T, p lab.Proxy, user string, want int) {
 	}
 	for _, u := range got {
 		if name, _, _ := strings.Cut(u, "@"); name != user {
-			t.Errorf("the proxy opened a tunnel for %q, want only those of %q", u, user)
+			t.Errorf("%s opened a tunnel for %q, want only those of %q", nameOf(p), u, user)
 		}
 	}
 	if len(got) != want {
-		t.Errorf("the proxy opened tunnels for %q, want %d of %s", got, want, user)
+		t.Errorf("%s opened tunnels for %q, want %d of %s", nameOf(p), got, want, user)
 	}
 	failures, err := p.Failures()
 	if failures != 0 || err != nil {
-		t.Errorf("failed logins at the proxy: %d, %v; want none", failures, err)
+		t.Errorf("failed logins at %s: %d, %v; want none", nameOf(p), failures, err)
 	}
 }
 
 // An office is where both peers sit: behind the proxy.
 type office struct {
-	lab   *lab.Lab
-	ice   proxyconnect.ICE
-	turns bool
+	lab *lab.Lab
+	ice proxyconnect.ICE
 }
 
-func (o *office) call(t *testing.T) {
+// call has one peer of a TURN server talk to another.
+func (o *office) call(t *testing.T, server string) {
 	ctx, cancel := context.WithTimeout(t.Context(), callTime)
 	defer cancel()
-	caller, callee := o.peer(t), o.peer(t)
+	caller, callee := o.peer(t, server), o.peer(t, server)
 	callee.OnDataChannel(func(d *webrtc.DataChannel) {
 		d.OnMessage(func(m webrtc.DataChannelMessage) {
 			if err := d.SendText("echo of " + string(m.Data)); err != nil {
@@ -136,19 +131,19 @@ func (o *office) call(t *testing.T) {
 		t.Fatalf("no echo within %v; ICE of the caller: %v, of the callee: %v", callTime,
 			caller.ICEConnectionState(), callee.ICEConnectionState())
 	}
-	o.checkPair(t, caller)
-	o.checkPair(t, callee)
+	checkPair(t, caller)
+	checkPair(t, callee)
 }
 
 // peer returns a connection that takes the relay and nothing else.
-func (o *office) peer(t *testing.T) *webrtc.PeerConnection {
+func (o *office) peer(t *testing.T, server string) *webrtc.PeerConnection {
 	var settings webrtc.SettingEngine
 	settings.SetICEProxyDialer(o.ice)
 	settings.SetRelayAcceptanceMinWait(0) // no better pair can come: do not wait for it
 	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(settings)).NewPeerConnection(webrtc.Configuration{
 		ICETransportPolicy: webrtc.ICETransportPolicyRelay,
 		ICEServers: []webrtc.ICEServer{{
-			URLs:       []string{o.url()},
+			URLs:       []string{server + "?transport=tcp"},
 			Username:   o.lab.TURN.User.Name,
 			Credential: o.lab.TURN.User.Password,
 		}},
@@ -164,23 +159,16 @@ func (o *office) peer(t *testing.T) *webrtc.PeerConnection {
 	return pc
 }
 
-func (o *office) url() string {
-	if o.turns {
-		return "turns:" + o.lab.TURN.TLS + "?transport=tcp"
-	}
-	return "turn:" + o.lab.TURN.TCP + "?transport=tcp"
-}
-
-// checkPair reads in the statistics of a peer that it talks from its relay to the other's.
-func (o *office) checkPair(t *testing.T, pc *webrtc.PeerConnection) {
+// checkPair asks a peer whether it talks from its relay to the other's.
+func checkPair(t *testing.T, pc *webrtc.PeerConnection) {
 	t.Helper()
 	pair, err := pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
 	if err != nil || pair == nil {
 		t.Errorf("no candidate pair is selected: %v", err)
 		return
 	}
-	if pair.Local.Typ != webrtc.ICECandidateTypeRelay {
-		t.Errorf("the selected local candidate is %v, want relay", pair.Local)
+	if relay := webrtc.ICECandidateTypeRelay; pair.Local.Typ != relay || pair.Remote.Typ != relay {
+		t.Errorf("the selected pair is %v, want two relays", pair)
 	}
 }
 
