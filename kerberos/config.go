@@ -38,7 +38,7 @@ type Config struct {
 	Krb5Conf string
 
 	// SPNs returns the service principals to try for a proxy, in order, instead of HTTP/<name as
-	// given> and then HTTP/<canonical DNS name>. "HTTP/host@REALM" names the realm, too.
+	// given> (in lower case, then as it is) and HTTP/<canonical DNS name>. "HTTP/host@REALM" names the realm, too.
 	SPNs func(proxyHost string) []string
 
 	// LookupCNAME returns the canonical name of a host. It is asked only when no KDC knows the name

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/turngate/turngate/kerberos/internal/krb5"
@@ -12,6 +13,9 @@ import (
 // serviceTicket finds a ticket for the proxy: under its name as given first, and where no KDC knows
 // that, under its canonical name in DNS. Reverse DNS is never asked: it names the machine, or
 // nothing, where the service principal carries the name that users know.
+//
+// The name in lower case goes before one with capitals: Active Directory makes a ticket for any
+// spelling, and the proxy's keytab has only one, as MIT's and Microsoft's clients write it.
 func (c *Client) serviceTicket(ctx context.Context, proxyHost string) (*ticket, string, error) {
 	host := strings.TrimSuffix(proxyHost, ".")
 	var candidates []string
@@ -21,7 +25,10 @@ func (c *Client) serviceTicket(ctx context.Context, proxyHost string) (*ticket, 
 		if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 			return nil, "", absent(fmt.Errorf("kerberos needs the proxy's name: there are no service principals for an address like %s; configure the proxy by the name of its HTTP/ principal", host))
 		}
-		candidates = []string{"HTTP/" + host}
+		candidates = []string{"HTTP/" + strings.ToLower(host)}
+		if spelled := "HTTP/" + host; spelled != candidates[0] {
+			candidates = append(candidates, spelled)
+		}
 	}
 	if len(candidates) == 0 || host == "" {
 		return nil, "", absent(fmt.Errorf("no service principal to ask a ticket for (proxy %q)", proxyHost))
@@ -31,9 +38,9 @@ func (c *Client) serviceTicket(ctx context.Context, proxyHost string) (*ticket, 
 		return t, spn, err
 	}
 	if c.config.SPNs == nil {
-		if name, ok := c.canonical(ctx, host); ok {
-			candidates = append(candidates, "HTTP/"+name)
-			if t, spn, err = c.firstKnown(ctx, candidates[1:]); !isUnknownService(err) {
+		if alias := "HTTP/" + c.canonical(ctx, host); !slices.Contains(candidates, alias) {
+			candidates = append(candidates, alias)
+			if t, spn, err = c.firstKnown(ctx, []string{alias}); !isUnknownService(err) {
 				return t, spn, err
 			}
 		}
@@ -50,13 +57,15 @@ func (c *Client) firstKnown(ctx context.Context, spns []string) (t *ticket, spn 
 	return nil, "", err
 }
 
-// canonical is the name that DNS gives a host, if it is another one.
-func (c *Client) canonical(ctx context.Context, host string) (string, bool) {
+// canonical is the name that DNS gives a host, host itself when it gives none.
+func (c *Client) canonical(ctx context.Context, host string) string {
 	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 	defer cancel()
 	name, err := c.config.LookupCNAME(ctx, host)
-	name = strings.TrimSuffix(name, ".")
-	return name, err == nil && name != "" && name != host
+	if name = strings.TrimSuffix(name, "."); err != nil || name == "" {
+		return host
+	}
+	return name
 }
 
 // ticketFor returns a ticket for "HTTP/host" or "HTTP/host@REALM".

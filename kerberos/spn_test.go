@@ -28,7 +28,9 @@ func TestServiceNames(t *testing.T) {
 	}{
 		{"as given", "proxy.example.test", nil, "HTTP/proxy.example.test", false},
 		{"trailing dot", "proxy.example.test.", nil, "HTTP/proxy.example.test", false},
-		{"as given, with capitals", "Mixed.Example.Test", nil, "HTTP/Mixed.Example.Test", false},
+		{"capitals", "PROXY.Example.Test", nil, "HTTP/proxy.example.test", false},
+		{"capitals in the principal", "Mixed.Example.Test", nil, "HTTP/Mixed.Example.Test", false},
+		{"capitals in DNS", "mixed.example.test", nil, "HTTP/Mixed.Example.Test", false},
 		{"short", "proxy", nil, "HTTP/proxy.example.test", false},
 		{"alias", "alias.example.test", nil, "HTTP/proxy.example.test", false},
 		{"unknown", "nowhere", nil, "tried HTTP/nowhere, HTTP/nowhere.example.test", true},
