@@ -39,8 +39,8 @@ func (c *Client) GoString() string { return c.config.String() }
 // the hash of the certificate), nil without TLS.
 //
 // The error has a method NoCredential() bool that returns true when there is no ticket and no secret
-// to get one with, or no KDC knows a service by the proxy's name; it has CredentialRejected() bool
-// returning true when a KDC rejects the user, the password or the key. A refusal of a KDC is a
+// to get one with, no KDC answers, or none knows a service by the proxy's name (so that a caller who
+// must not fall back to a weaker mechanism names no other); it has CredentialRejected() bool returning true when a KDC rejects the user, the password or the key. A refusal of a KDC is a
 // *KDCError in the chain.
 func (c *Client) Begin(ctx context.Context, proxyHost string, channelBinding []byte) (*Exchange, error) {
 	t, spn, err := c.serviceTicket(ctx, proxyHost)

@@ -1,6 +1,7 @@
 package kerberos
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -96,6 +97,36 @@ func (rejectedError) CredentialRejected() bool { return true }
 func (e rejectedError) Unwrap() error          { return e.error }
 
 func rejected(err error) error { return rejectedError{err} }
+
+// refusedTicketError says that the proxy does not take our ticket. Nothing was counted against the
+// user: the KDC, which does the counting, gave the ticket.
+type refusedTicketError struct{ error }
+
+func (refusedTicketError) TokenRefused() bool { return true }
+func (e refusedTicketError) Unwrap() error    { return e.error }
+
+func refusedTicket(err error) error { return refusedTicketError{err} }
+
+func isRefusedTicket(err error) bool {
+	var r refusedTicketError
+	return errors.As(err, &r)
+}
+
+// unreachableError says that no KDC of a realm answers, or that none is known.
+type unreachableError struct{ error }
+
+func (e unreachableError) Unwrap() error { return e.error }
+
+// withoutKDC makes an unreachable KDC what it is for our caller: a ticket that is not to be had. It is
+// for requests that hold no proof of a password; after one, nobody can tell whether the KDC has counted
+// a failure, and another mechanism with the same password might make it two.
+func withoutKDC(err error) error {
+	var u unreachableError
+	if errors.As(err, &u) {
+		return absent(err)
+	}
+	return err
+}
 
 // attempts are the errors of several tries, on one line.
 type attempts []error

@@ -32,7 +32,7 @@ func (e *Exchange) SPN() string { return e.spn }
 
 // Next returns the credentials to send after "Negotiate". The first call answers the offer: whatever
 // hint the challenge brings is not needed. Another call means that the proxy did not let us in:
-// usually it refuses the ticket, and the error has CredentialRejected() returning true.
+// usually it refuses the ticket, and the error has TokenRefused() returning true.
 //
 // ctx is not used: Begin has done all that takes time.
 func (e *Exchange) Next(_ context.Context, challenge string) (credentials string, err error) {
@@ -41,7 +41,7 @@ func (e *Exchange) Next(_ context.Context, challenge string) (credentials string
 	}
 	if challenge == "" || e.answered {
 		e.client.tickets.drop(e.ticket)
-		return "", rejected(e.refusal("it answers with the same challenge again"))
+		return "", refusedTicket(e.refusal("it answers with the same challenge again"))
 	}
 	resp, err := e.read(challenge)
 	if err != nil {
@@ -75,7 +75,7 @@ func (e *Exchange) first() (string, error) {
 func (e *Exchange) second(resp gss.Resp) (string, error) {
 	switch {
 	case resp.Mech != nil && !gss.IsKerberos(resp.Mech):
-		return "", fmt.Errorf("the proxy does not take Kerberos: under Negotiate it wants %s", gss.MechName(resp.Mech))
+		return "", refusedTicket(fmt.Errorf("the proxy does not take Kerberos: under Negotiate it wants %s", gss.MechName(resp.Mech)))
 	case resp.State == gss.RequestMIC:
 		return "", errors.New("the proxy asks to protect the list of mechanisms (request-mic), which is not supported")
 	case !e.proven:
@@ -112,7 +112,7 @@ func (e *Exchange) read(challenge string) (resp gss.Resp, err error) {
 		return resp, fmt.Errorf("the proxy's token is not base64: %w", err)
 	}
 	if gss.IsNTLM(token) {
-		return resp, errors.New("the proxy does not take Kerberos: under Negotiate it answers with NTLM")
+		return resp, refusedTicket(errors.New("the proxy does not take Kerberos: under Negotiate it answers with NTLM"))
 	}
 	resp = gss.Resp{State: gss.NoState, Token: token}
 	if gss.Mech(token) == nil { // no GSS-API frame: the usual reply of SPNEGO
@@ -123,9 +123,9 @@ func (e *Exchange) read(challenge string) (resp gss.Resp, err error) {
 	if resp.Token != nil {
 		err = e.inner(resp.Token)
 	}
-	if resp.State == gss.Reject && !isRejected(err) {
+	if resp.State == gss.Reject && !isRefusedTicket(err) {
 		e.client.tickets.drop(e.ticket)
-		err = rejected(e.refusal("it says reject"))
+		err = refusedTicket(e.refusal("it says reject"))
 	}
 	return resp, err
 }
@@ -145,7 +145,7 @@ func (e *Exchange) inner(token []byte) error {
 			return fmt.Errorf("the proxy's token: malformed KRB-ERROR: %w", err)
 		}
 		e.client.tickets.drop(e.ticket)
-		return rejected(e.refusal(complaint(m, e.client.config.Now())))
+		return refusedTicket(e.refusal(complaint(m, e.client.config.Now())))
 	}
 	return fmt.Errorf("the proxy's token is of the unexpected kind %#04x", id)
 }

@@ -91,6 +91,11 @@ func credentialRejected(err error) bool {
 	return errors.As(err, &e) && e.CredentialRejected()
 }
 
+func ticketRefused(err error) bool {
+	var e interface{ TokenRefused() bool }
+	return errors.As(err, &e) && e.TokenRefused()
+}
+
 // noCNAME is a DNS without aliases.
 func noCNAME(_ context.Context, host string) (string, error) { return host, nil }
 

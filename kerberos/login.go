@@ -46,7 +46,7 @@ func (c *Client) tryLogin(ctx context.Context, l *login) (*ticket, error) {
 	req := c.newASReq(l, etypes)
 	answer, err := c.askAS(ctx, l, req, nil)
 	if err != nil {
-		return nil, err
+		return nil, withoutKDC(err)
 	}
 	var key krb5.Key
 	if answer.required != nil {

@@ -77,7 +77,7 @@ func (c *Client) askTGS(ctx context.Context, tgt *ticket, server krb5.Name) (*ti
 	}
 	reply, kdc, err := c.ask(ctx, tgt.realm, request)
 	if err != nil {
-		return nil, fmt.Errorf("asking for a ticket for %s: %w", server, err)
+		return nil, withoutKDC(fmt.Errorf("asking for a ticket for %s: %w", server, err))
 	}
 	return c.readTGSReply(tgt, body, kdc, reply)
 }

@@ -35,7 +35,7 @@ func (e endpoint) String() string { return e.addr + "/" + e.network }
 func (c *Client) ask(ctx context.Context, realm string, request []byte) (reply []byte, kdc endpoint, err error) {
 	kdcs, err := c.kdcs(ctx, realm)
 	if err != nil {
-		return nil, kdc, err
+		return nil, kdc, unreachableError{err}
 	}
 	var failures attempts
 	for _, ways := range c.order(realm, kdcs, len(request)) {
@@ -49,7 +49,7 @@ func (c *Client) ask(ctx context.Context, realm string, request []byte) (reply [
 		}
 		failures = append(failures, err)
 	}
-	return nil, kdc, fmt.Errorf("no KDC of %s answers: %w", realm, failures)
+	return nil, kdc, unreachableError{fmt.Errorf("no KDC of %s answers: %w", realm, failures)}
 }
 
 // askOne asks one KDC, over one transport and then the other. The second has what the first leaves

@@ -59,7 +59,7 @@ func (a *dial) try(m *Mechanism, challenge string, reusable bool) (net.Conn, err
 	case rejected(err):
 		a.budget.reject(m.credential())
 		return nil, errNext
-	case noCredential(err), errors.Is(err, ErrBudgetSpent), errors.Is(err, ErrCleartext):
+	case noCredential(err), tokenRefused(err), errors.Is(err, ErrBudgetSpent), errors.Is(err, ErrCleartext):
 		return nil, errNext
 	}
 	return nil, err
@@ -183,7 +183,7 @@ func (a *dial) verdict() error {
 		return ErrNoCommonScheme
 	}
 	for _, at := range a.fail.Attempts {
-		if rejected(at.Err) {
+		if rejected(at.Err) || tokenRefused(at.Err) {
 			return fmt.Errorf("%w: %w", ErrRejected, at.Err)
 		}
 	}

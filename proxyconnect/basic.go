@@ -12,7 +12,7 @@ import (
 func Basic(user, password string) Mechanism {
 	return Mechanism{
 		Scheme:     "Basic",
-		Credential: passwordOf(user),
+		Credential: PasswordCredential(user),
 		Begin: func(context.Context, Request) (Exchange, error) {
 			switch {
 			case user == "":
@@ -24,9 +24,6 @@ func Basic(user, password string) Mechanism {
 		},
 	}
 }
-
-// passwordOf names the credential that all mechanisms with this user's password share.
-func passwordOf(user string) string { return "password of " + user }
 
 type basic struct {
 	credentials string

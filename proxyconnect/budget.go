@@ -7,7 +7,8 @@ import "sync"
 // credentials. The zero value is ready; it may be used concurrently. (Dials that are under way
 // at the same time may each be rejected once: make one dial first.)
 type Budget struct {
-	// Rejections is how many the budget allows. Default 1: the first one ends all.
+	// Rejections is how many the budget allows, of all credentials together. Default 1: the first one
+	// ends all.
 	Rejections int
 
 	// Retry lets a credential be tried again, by another mechanism or another dial, after it was

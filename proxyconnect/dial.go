@@ -67,6 +67,9 @@ func (a *dial) prepare(target string) (err error) {
 	if a.proxy, err = parseProxy(a.Proxy); err != nil {
 		return err
 	}
+	if err := validMechanisms(a.Mechanisms); err != nil {
+		return err
+	}
 	a.request, err = connectRequest(target, a.Header, a.ALPN)
 	return err
 }

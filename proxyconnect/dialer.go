@@ -59,6 +59,9 @@ func (d *Dialer) Validate() error {
 	if _, err := parseProxy(d.Proxy); err != nil {
 		return err
 	}
+	if err := validMechanisms(d.Mechanisms); err != nil {
+		return err
+	}
 	_, err := connectRequest("host:1", d.Header, d.ALPN)
 	return err
 }
@@ -72,11 +75,7 @@ func (d *Dialer) Dial(network, target string) (net.Conn, error) {
 // resolves the host. network is "tcp", "tcp4" or "tcp6", the last two for connecting to the proxy
 // only. Every error is a *ConnectError; it wraps the context's cause when that ended the dial.
 func (d *Dialer) DialContext(ctx context.Context, network, target string) (net.Conn, error) {
-	timeout := d.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, d.timeout())
 	defer cancel()
 
 	a := &dial{Dialer: d, ctx: ctx, network: network, trace: traceOf(ctx), budget: d.Budget}
@@ -91,6 +90,39 @@ func (d *Dialer) DialContext(ctx context.Context, network, target string) (net.C
 	a.close()
 	a.fail.Err, a.fail.Legs, a.fail.Dials = withCause(ctx, err), a.legs, a.dials
 	return nil, &a.fail
+}
+
+// DialTLSContext is DialContext with a TLS handshake through the tunnel, as turns: wants it. config is
+// cloned; an empty ServerName becomes the target's host, and nil is the system's roots. The Dialer's
+// TLS, in contrast, is for the proxy. The connection's NetConn is the *Conn.
+func (d *Dialer) DialTLSContext(ctx context.Context, network, target string, config *tls.Config) (*tls.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout())
+	defer cancel()
+	tunnel, err := d.DialContext(ctx, network, target)
+	if err != nil {
+		return nil, err
+	}
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	} else {
+		config = config.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName, _, _ = net.SplitHostPort(target)
+	}
+	conn := tls.Client(tunnel, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		tunnel.Close()
+		return nil, &ConnectError{Stage: StageTunnelTLS, Proxy: redactedProxy(d.Proxy), Target: target, Err: withCause(ctx, err)}
+	}
+	return conn, nil
+}
+
+func (d *Dialer) timeout() time.Duration {
+	if d.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return d.Timeout
 }
 
 // withCause says of an error that the end of the context brought about what ended it.

@@ -36,6 +36,12 @@ func legs(scheme, name string, lines ...any) Mechanism {
 	}}
 }
 
+// refusedToken is what a mechanism says of a ticket that the proxy does not take.
+type refusedToken struct{}
+
+func (refusedToken) Error() string      { return "unreadable ticket" }
+func (refusedToken) TokenRefused() bool { return true }
+
 type sayer struct{ lines []any }
 
 func (s *sayer) Next(context.Context, string) (string, error) {
@@ -98,6 +104,12 @@ func TestDial(t *testing.T) {
 		{name: "no ticket: the next scheme on a fresh connection", mechanisms: []Mechanism{noTicket, ntlm},
 			script: script{{offer("Negotiate", "NTLM"), "not reached"}, {offer("NTLM two"), answer200}},
 			heard:  []string{"0 -", "1 NTLM one", "1 NTLM three"}},
+		{name: "ticket refused: the next scheme, nothing counted", mechanisms: []Mechanism{legs("Negotiate", "", "ticket", refusedToken{}), ntlm},
+			script: script{{offer("Negotiate", "NTLM"), offer("Negotiate", "NTLM")}, {offer("NTLM two"), answer200}},
+			heard:  []string{"0 -", "0 Negotiate ticket", "1 NTLM one", "1 NTLM three"}},
+		{name: "ticket refused and nothing else", mechanisms: []Mechanism{legs("Negotiate", "", "ticket", refusedToken{})}, err: ErrRejected, says: "unreadable",
+			script: script{{offer("Negotiate"), offer("Negotiate")}}},
+		{name: "a mechanism without Begin", mechanisms: []Mechanism{{Scheme: "Basic"}}, err: errAny, says: "no Begin", script: script{}},
 		{name: "nothing to prove ourselves with", mechanisms: []Mechanism{noTicket}, err: ErrNoCredential, says: "tried Negotiate (no ticket)",
 			script: script{{offer("Negotiate"), ""}}, heard: []string{"0 -"}},
 		{name: "no common scheme", mechanisms: []Mechanism{ntlm}, err: ErrNoCommonScheme, says: "offers Negotiate, Basic",

@@ -20,7 +20,7 @@ const maxStale = 2
 func Digest(user, password string) Mechanism {
 	return Mechanism{
 		Scheme:     "Digest",
-		Credential: passwordOf(user),
+		Credential: PasswordCredential(user),
 		Supports: func(challenge string) bool {
 			_, err := parseDigest(challenge)
 			return err == nil

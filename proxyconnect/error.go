@@ -17,7 +17,7 @@ const (
 	StageTLS          Stage = "TLS with the proxy"
 	StageConnect      Stage = "CONNECT"
 	StageAuthenticate Stage = "authentication"
-	StageTunnelTLS    Stage = "TLS through the tunnel" // ICE only
+	StageTunnelTLS    Stage = "TLS through the tunnel" // DialTLSContext and ICE only
 )
 
 // Causes that a ConnectError may wrap.
@@ -93,7 +93,7 @@ func (e *ConnectError) Timeout() bool {
 	return errors.As(e.Err, &t) && t.Timeout()
 }
 
-// rejected and noCredential ask an error of a mechanism what it means; see Exchange.Next.
+// rejected, noCredential and tokenRefused ask an error of a mechanism what it means; see Exchange.Next.
 func rejected(err error) bool {
 	var r interface{ CredentialRejected() bool }
 	return errors.As(err, &r) && r.CredentialRejected()
@@ -102,6 +102,11 @@ func rejected(err error) bool {
 func noCredential(err error) bool {
 	var n interface{ NoCredential() bool }
 	return errors.As(err, &n) && n.NoCredential()
+}
+
+func tokenRefused(err error) bool {
+	var r interface{ TokenRefused() bool }
+	return errors.As(err, &r) && r.TokenRefused()
 }
 
 // rejection and absence are the errors of the mechanisms that live in this package.

@@ -3,6 +3,7 @@ package proxyconnect
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 )
 
 // An Exchange is one authentication handshake on one connection. It is used by one goroutine.
@@ -17,7 +18,9 @@ type Exchange interface {
 	// nothing to prove ourselves with (no ticket, no password): the dialer goes on to the next
 	// mechanism. One with CredentialRejected() bool returning true means that the challenge, or the
 	// authority behind the mechanism (a KDC), rejects the credential: it counts against the Budget.
-	// Any other error ends the dial.
+	// One with TokenRefused() bool returning true means that the proxy does not take what was derived
+	// from the credential and that no account's failures were counted (a Kerberos ticket that the proxy
+	// cannot read): the dialer goes on to the next mechanism. Any other error ends the dial.
 	Next(ctx context.Context, challenge string) (credentials string, err error)
 }
 
@@ -39,9 +42,10 @@ type Mechanism struct {
 	// is Scheme.
 	Name string
 
-	// Credential names what is spent when it is rejected, for instance "password of alice": when a
-	// proxy rejects one mechanism, all others of the same Credential are given up with it. It is
-	// shown in errors: never the secret itself. Default is Name.
+	// Credential names what is spent when it is rejected: when a proxy rejects one mechanism, all
+	// others of the same Credential are given up with it. Basic and Digest set it to
+	// PasswordCredential(user): so should every mechanism that uses the same password. It is shown in
+	// errors: never the secret itself. Default is Name.
 	Credential string
 
 	// Supports tells whether the mechanism can answer a challenge of its scheme; nil: any. Of several
@@ -64,6 +68,9 @@ type Request struct {
 	TLS *tls.ConnectionState
 }
 
+// PasswordCredential is the Mechanism.Credential of all mechanisms that use the password of a user.
+func PasswordCredential(user string) string { return "password of " + user }
+
 func (m Mechanism) name() string {
 	if m.Name != "" {
 		return m.Name
@@ -76,4 +83,14 @@ func (m Mechanism) credential() string {
 		return m.Credential
 	}
 	return m.name()
+}
+
+// validMechanisms finds what only a mistake in the caller's program leaves out.
+func validMechanisms(mechanisms []Mechanism) error {
+	for i, m := range mechanisms {
+		if m.Scheme == "" || m.Begin == nil {
+			return fmt.Errorf("mechanism %d (%q) has no Scheme or no Begin", i, m.name())
+		}
+	}
+	return nil
 }

@@ -115,6 +115,28 @@ func TestBindingNeedsTLS(t *testing.T) {
 	}
 }
 
+func TestDialTLS(t *testing.T) {
+	server, client := testTLS(t)
+	d := &Dialer{Proxy: tlsEchoProxy(t, server)}
+	conn, err := d.DialTLSContext(t.Context(), "tcp", "example.com:443", client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	checkEcho(t, conn)
+	if tunnel, ok := conn.NetConn().(*Conn); !ok || tunnel.Info().Target != "example.com:443" {
+		t.Errorf("NetConn is a %T", conn.NetConn())
+	}
+
+	d = &Dialer{Proxy: tlsEchoProxy(t, server)}
+	_, err = d.DialTLSContext(t.Context(), "tcp", "elsewhere.example:443", client)
+	var ce *ConnectError
+	var name x509.HostnameError
+	if !errors.As(err, &ce) || ce.Stage != StageTunnelTLS || !errors.As(err, &name) {
+		t.Errorf("wrong name: got %v, want a host name error at stage %q", err, StageTunnelTLS)
+	}
+}
+
 func TestICE(t *testing.T) {
 	server, client := testTLS(t)
 	t.Run("turns", func(t *testing.T) {
@@ -134,6 +156,22 @@ func TestICE(t *testing.T) {
 		checkEcho(t, conn)
 		if _, ok := conn.LocalAddr().(*net.TCPAddr); !ok {
 			t.Errorf("LocalAddr is a %T", conn.LocalAddr())
+		}
+	})
+	t.Run("one tunnel for both families", func(t *testing.T) {
+		dialled := 0
+		d := &Dialer{Proxy: "p:1", DialProxy: func(context.Context, string, string) (net.Conn, error) { dialled++; return nil, io.EOF }}
+		failed := 0
+		ice := ICE{Dialer: d, Failed: func(error) { failed++ }}
+		for _, tt := range []struct {
+			network, address string
+			both             bool
+			dials            int
+		}{{"tcp4", "a:1", false, 1}, {"tcp6", "a:1", false, 0}, {"tcp6", "[::1]:1", false, 1}, {"tcp6", "a:1", true, 1}} {
+			dialled, failed, ice.BothFamilies = 0, 0, tt.both
+			if _, err := ice.Dial(tt.network, tt.address); err == nil || dialled != tt.dials || failed != tt.dials {
+				t.Errorf("%+v: dialled %d times, Failed called %d times, %v", tt, dialled, failed, err)
+			}
 		}
 	})
 	t.Run("turn, address of another kind", func(t *testing.T) {

@@ -115,7 +115,7 @@ func (s Spec) needsPassword(m proxyconnect.Mechanism) (proxyconnect.Mechanism, e
 
 // passwordName names the credential that all mechanisms share that use the same password, so that one
 // rejection ends them all.
-func (s Spec) passwordName() string { return "password of " + s.User }
+func (s Spec) passwordName() string { return proxyconnect.PasswordCredential(s.User) }
 
 func (s Spec) ntlm(scheme, name string) (proxyconnect.Mechanism, error) {
 	m := proxyconnect.Mechanism{Scheme: scheme, Name: name, Credential: s.passwordName()}
