@@ -14,7 +14,7 @@ func ntlmMechanism(scheme, user, password string) proxyconnect.Mechanism {
 	return proxyconnect.Mechanism{
 		Scheme:     scheme,
 		Name:       "NTLM under " + scheme,
-		Credential: "password of " + user, // one rejection ends all mechanisms with this password
+		Credential: proxyconnect.PasswordCredential(user), // one rejection ends all mechanisms with this password
 		Begin: func(_ context.Context, r proxyconnect.Request) (proxyconnect.Exchange, error) {
 			return client.Begin(r.ProxyHost, r.TLSServerEndPoint())
 		},

@@ -40,16 +40,11 @@ func serveTURN(address string, cert tls.Certificate, secret string, relayIP neti
 	return srv, addr, nil
 }
 
-// allocate gets a relay from a TURN server beyond the proxy, over TLS. trust names the server, and
-// its roots unless they are the system's. Close the client when done.
+// allocate gets a relay from a TURN server beyond the proxy, over TLS. trust has its roots; nil means
+// the system's. Close the client when done.
 func allocate(ctx context.Context, through *proxyconnect.Dialer, server string, trust *tls.Config, config turntcp.ClientConfig) (*turntcp.Client, netip.AddrPort, error) {
-	tunnel, err := through.DialContext(ctx, "tcp", server)
+	conn, err := through.DialTLSContext(ctx, "tcp", server, trust)
 	if err != nil {
-		return nil, netip.AddrPort{}, err
-	}
-	conn := tls.Client(tunnel, trust)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		tunnel.Close()
 		return nil, netip.AddrPort{}, err
 	}
 	client := turntcp.NewClient(conn, config)

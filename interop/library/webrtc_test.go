@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 
 	"github.com/pion/webrtc/v4"
@@ -15,37 +14,21 @@ import (
 )
 
 // newWebRTC returns an API whose peer connections reach their TURN servers through the proxy. secure
-// are the servers of turns: URLs, as "turn.example.com:443"; nil roots are the system's.
+// are the servers of turns: URLs, as "turn.example.com:443"; nil roots are the system's. failed is told
+// why a tunnel did not come about; pion keeps it to its own log.
 func newWebRTC(through *proxyconnect.Dialer, roots *x509.CertPool, secure []string, failed func(error)) *webrtc.API {
 	var settings webrtc.SettingEngine
-	settings.SetICEProxyDialer(iceDialer{failed, proxyconnect.ICE{
+	settings.SetICEProxyDialer(proxyconnect.ICE{
 		Dialer: through,
+		Failed: failed,
 		TLS: func(address string) *tls.Config {
 			if !slices.Contains(secure, address) {
 				return nil
 			}
 			return &tls.Config{RootCAs: roots}
 		},
-	}})
+	})
 	return webrtc.NewAPI(webrtc.WithSettingEngine(settings))
-}
-
-// An iceDialer reports errors, which ICE writes to its own log only, and dials once where ICE dials
-// twice, for IPv4 and for IPv6: one tunnel is enough, and a wrong password should count once.
-type iceDialer struct {
-	failed func(error)
-	proxyconnect.ICE
-}
-
-func (d iceDialer) Dial(network, address string) (net.Conn, error) {
-	if network == "tcp6" {
-		return nil, errors.New("the tunnel of tcp4 is enough")
-	}
-	conn, err := d.ICE.Dial("tcp", address) // to the proxy by whichever of the two leads there
-	if err != nil {
-		d.failed(err)
-	}
-	return conn, err
 }
 
 func Example_webRTC() {

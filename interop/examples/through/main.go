@@ -36,7 +36,7 @@ func run(ctx context.Context, proxy, user, password, server string, out io.Write
 		Mechanisms: []proxyconnect.Mechanism{
 			{
 				Scheme:     "NTLM",
-				Credential: "password of " + user,
+				Credential: proxyconnect.PasswordCredential(user),
 				Begin: func(_ context.Context, r proxyconnect.Request) (proxyconnect.Exchange, error) {
 					return account.Begin(r.ProxyHost, r.TLSServerEndPoint())
 				},
