@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -115,9 +116,10 @@ func watchProcesses(t *testing.T) (stop func()) {
 			}
 		}
 	}()
+	end := sync.OnceFunc(func() { close(quit); <-done })
+	t.Cleanup(end) // where the test is skipped, or ends early
 	return func() {
-		close(quit)
-		<-done
+		end()
 		if looks.Load() < 10 {
 			t.Errorf("looked at the processes %d times, want at least 10", looks.Load())
 		}
