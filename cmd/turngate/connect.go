@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"github.com/turngate/turngate/harness/matrix"
 )
 
 type connectCmd struct {
@@ -38,7 +40,7 @@ func (c *connectCmd) Run(ctx context.Context, std stdio) error {
 	d.Timeout = c.Timeout
 	conn, err := d.DialContext(ctx, "tcp", c.Target)
 	if err != nil {
-		return err
+		return hinted{err, matrix.Hint(err)}
 	}
 	return join(ctx, conn, std.in, std.out)
 }

@@ -111,7 +111,8 @@ func TestConnectFails(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	args := append(connectArgs(t, p.URL, "basic", l.User.Name, "wr0ng-password"), "localhost:1")
 	status := run(t.Context(), args, stdio{strings.NewReader(""), &stdout, &stderr})
-	if status != exitFail || stdout.Len() > 0 || !strings.Contains(stderr.String(), "credential rejected") {
+	if status != exitFail || stdout.Len() > 0 || !strings.Contains(stderr.String(), "credential rejected") ||
+		!strings.Contains(stderr.String(), "hint: check user") {
 		t.Errorf("exit status %d, stdout %q, stderr %q; want 1, nothing, the rejection", status, stdout.String(), stderr.String())
 	}
 	if strings.Contains(stderr.String(), "wr0ng") {

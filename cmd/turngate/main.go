@@ -37,10 +37,12 @@ type stdio struct {
 }
 
 type cli struct {
-	Matrix  matrixCmd  `cmd:"" help:"Carry TURN through every proxy and authentication, and print a table."`
-	Lab     labCmd     `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`
-	Connect connectCmd `cmd:"" help:"Join standard input and output to a tunnel (ssh's ProxyCommand)."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Matrix     matrixCmd     `cmd:"" help:"Carry TURN through every proxy and authentication, and print a table."`
+	Lab        labCmd        `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`
+	Connect    connectCmd    `cmd:"" help:"Join standard input and output to a tunnel (ssh's ProxyCommand)."`
+	Serve      serveCmd      `cmd:"" help:"Run the TURN server."`
+	Credential credentialCmd `cmd:"" help:"Print a user name and password for the TURN server that expire."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 const description = `TURN over TCP and TLS through authenticating HTTP proxies: does it get through, and how well?
@@ -51,6 +53,7 @@ Examples:
   turngate matrix                                every cell of the embedded lab
   turngate matrix --lab real --run 'ntlm/*'      NTLM through Squid and Apache
   turngate lab                                   proxies to try a client against
+  turngate serve --config turngate.yaml          the TURN server
   ssh -o ProxyCommand='turngate connect --proxy http://proxy.corp:8080 --auth ntlm
       --proxy-user alice --proxy-password-file ~/.proxy-password %h:%p' host`
 
@@ -91,6 +94,14 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// A hinted error comes with what to do next.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
 // An outcome is a command's exit status where all has been said already.
 type outcome int
 
@@ -105,6 +116,9 @@ func statusOf(ctx context.Context, err error, stderr io.Writer) int {
 		return int(o)
 	}
 	fmt.Fprintf(stderr, "turngate: %v\n", err)
+	if h := (hinted{}); errors.As(err, &h) {
+		fmt.Fprintf(stderr, "hint: %s\n", h.hint)
+	}
 	var missing *lab.MissingError
 	switch u := (usageError{}); {
 	case errors.As(err, &u):

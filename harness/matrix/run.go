@@ -107,7 +107,7 @@ func (m *Matrix) runCell(ctx context.Context, c Cell, shared *proxyconnect.Budge
 		got.Detail = err.Error()
 	}
 	if got.Got != c.Expect {
-		got.Outcome = report.Fail
+		got.Outcome, got.Hint = report.Fail, Hint(err)
 	}
 	runChecks(ctx, checks, &got)
 	return got

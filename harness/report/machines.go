@@ -98,6 +98,9 @@ func words(c Cell) string {
 			lines = append(lines, check.Name+": "+check.Found)
 		}
 	}
+	if c.Hint != "" {
+		lines = append(lines, "hint: "+c.Hint)
+	}
 	return strings.Join(lines, "\n")
 }
 

@@ -21,7 +21,7 @@ func sample() Run {
 				Beside:  &Beside{Baseline: "direct/turn/udp", RTTAdded: 0.05}},
 			{Name: "ntlm/http-proxy/turn/udp/embedded/wrong-password", Outcome: Pass, Expected: "rejected", Got: "rejected"},
 			{Name: "basic/http-proxy/turn/udp/embedded", Outcome: Fail, Expected: Through, Got: "refused",
-				Detail: "the proxy said <no> | `really`", Checks: []Check{{"log", false, "no line"}, {"count", true, "1"}}},
+				Detail: "the proxy said <no> | `really`", Hint: "ask it", Checks: []Check{{"log", false, "no line"}, {"count", true, "1"}}},
 			{Name: "kerberos/http-proxy/turn/udp/embedded", Outcome: Skip, Expected: Through, Detail: "not here"},
 		},
 	}
@@ -65,6 +65,7 @@ kerberos/http-proxy/turn/udp/embedded             skip
 FAIL basic/http-proxy/turn/udp/embedded: expected through, got refused
   the proxy said <no> | ` + "`really`" + `
   log: no line
+  hint: ask it
 
 SKIP kerberos/http-proxy/turn/udp/embedded: expected through
   not here

@@ -51,6 +51,7 @@ type Cell struct {
 	Expected string    `json:"expected"`         // "through", or the code of the declared failure
 	Got      string    `json:"got,omitempty"`    // the same for what happened
 	Detail   string    `json:"detail,omitempty"` // the error or the reason, in words
+	Hint     string    `json:"hint,omitempty"`   // what to do next, where it did not end as expected
 	Seconds  float64   `json:"seconds"`
 	Tunnel   *Tunnel   `json:"tunnel,omitempty"`
 	Figures  *Figures  `json:"figures,omitempty"`

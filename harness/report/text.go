@@ -95,6 +95,9 @@ func writeTroubles(b *strings.Builder, r Run) {
 				fmt.Fprintf(b, "  %s: %s\n", check.Name, check.Found)
 			}
 		}
+		if c.Hint != "" {
+			fmt.Fprintf(b, "  hint: %s\n", c.Hint)
+		}
 	}
 }
 
