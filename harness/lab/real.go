@@ -96,7 +96,8 @@ func (l *Lab) realFailures(s *realstack.Stack, p realstack.Proxy) func() (int, e
 		return func() (int, error) {
 			a, errA := kdc()
 			b, errB := winbind()
-			return a + b, errors.Join(errA, errB)
+			c, errC := refusedUsers(p) // of Digest and Basic; the others' have no name in the log
+			return a + b + c, errors.Join(errA, errB, errC)
 		}
 	case p.Name == "squid", p.Name == "apache" && p.Scheme != "NTLM":
 		return func() (int, error) { return refusedUsers(p) }

@@ -103,6 +103,11 @@ func mustFail(l *lab.Lab, p lab.Proxy) (cells []Cell) {
 			c.Auth.Auth, c.Auth.CCache = "kerberos,ntlm", missingCCache
 			c.Begin = append(c.Begin, func() Check { return loggedUser(p, l.User.Name) })
 		})
+		add("no-ticket-wrong-password", codeRejected, func(c *Cell) { // NTLM is the first to use it
+			c.Auth.Password += "-wrong"
+			c.Auth.CCache = missingCCache
+			once(c)
+		})
 		add("refused-port", codeRefused, func(c *Cell) { c.TURN.Address = fmt.Sprintf("localhost:%d", l.RefusedPort) })
 		return cells
 	}
