@@ -3,6 +3,7 @@ package lab
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"slices"
 
 	"github.com/turngate/turngate/harness/lab/testproxy"
@@ -76,9 +77,14 @@ func (e *embedded) proxy(scheme string, secure bool, faults ...testproxy.Fault) 
 	}, nil
 }
 
-func (e *embedded) allow(_ string, port int) error {
-	if port == e.lab.RefusedPort {
+// allow keeps tunnels on this machine: one of the proxies asks nobody who he is.
+func (e *embedded) allow(name string, port int) error {
+	ip := net.ParseIP(name)
+	switch {
+	case port == e.lab.RefusedPort:
 		return errors.New("the lab refuses this port")
+	case name != host && (ip == nil || !ip.IsLoopback()):
+		return errors.New("the lab reaches loopback only")
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bufio"
 	"fmt"
 	"net"
 	"net/url"
@@ -33,6 +34,26 @@ func TestCloseEndsEverything(t *testing.T) {
 			conn.Close()
 			t.Errorf("%s still listens", a)
 		}
+	}
+}
+
+// The lab's proxies are no way out of this machine, not even for those who know the password.
+func TestLoopbackOnly(t *testing.T) {
+	l := start(t)
+	open := strings.TrimPrefix(l.Proxies[0].URL, "http://")
+	for target, want := range map[string]string{
+		l.TURN.TCP: "200", "192.0.2.1:443": "403", "[2001:db8::1]:443": "403", "example.com:443": "403", "127.0.0.1:9": "403",
+	} {
+		conn, err := net.Dial("tcp", open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, target)
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		if err != nil || !strings.Contains(line, " "+want+" ") {
+			t.Errorf("%s: got %q, %v; want %s", target, line, err, want)
+		}
+		conn.Close()
 	}
 }
 

@@ -78,7 +78,7 @@ func JUnit(w io.Writer, r Run) error {
 
 func testCase(c Cell) junitTestCase {
 	tc := junitTestCase{Class: "turngate.matrix", Name: c.Name, Time: fmt.Sprintf("%.3f", c.Seconds), Properties: properties(c)}
-	message := &junitMessage{Message: fmt.Sprintf("expected %s, got %s", c.Expected, c.Got), Text: words(c)}
+	message := &junitMessage{Message: ends(c), Text: words(c)}
 	switch c.Outcome {
 	case Fail:
 		tc.Failure = message
@@ -88,6 +88,14 @@ func testCase(c Cell) junitTestCase {
 		tc.Skipped = &junitMessage{Message: c.Detail}
 	}
 	return tc
+}
+
+// ends says how the cell was to end and how it did.
+func ends(c Cell) string {
+	if c.Got == "" {
+		return "expected " + c.Expected
+	}
+	return "expected " + c.Expected + ", got " + c.Got
 }
 
 // words are everything said about what went wrong with a cell.
@@ -133,10 +141,10 @@ func Markdown(w io.Writer, r Run) error {
 	fmt.Fprintf(&b, "### turngate matrix: %s\n\n%s\n", r.Verdict, escapeMarkdown(Headline(r)))
 	for _, c := range r.Cells {
 		if c.Outcome != Pass {
-			fmt.Fprintf(&b, "\n- **%s** `%s`: expected %s, got %s. %s", c.Outcome, c.Name, c.Expected, c.Got, escapeMarkdown(words(c)))
+			fmt.Fprintf(&b, "\n- **%s** `%s`: %s. %s", c.Outcome, c.Name, ends(c), escapeMarkdown(words(c)))
 		}
 	}
-	b.WriteString("\n<details><summary>all cells</summary>\n\n")
+	b.WriteString("\n\n<details><summary>all cells</summary>\n\n")
 	b.WriteString("| cell | outcome | legs | CONNECT ms | Allocate ms | RTT p50 ms | p99 ms | added ms | up Mbit/s | down Mbit/s |\n")
 	b.WriteString("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, c := range r.Cells {

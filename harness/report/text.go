@@ -82,11 +82,7 @@ func writeTroubles(b *strings.Builder, r Run) {
 		if c.Outcome == Pass {
 			continue
 		}
-		fmt.Fprintf(b, "\n%s %s: expected %s", strings.ToUpper(string(c.Outcome)), c.Name, c.Expected)
-		if c.Got != "" {
-			fmt.Fprintf(b, ", got %s", c.Got)
-		}
-		b.WriteByte('\n')
+		fmt.Fprintf(b, "\n%s %s: %s\n", strings.ToUpper(string(c.Outcome)), c.Name, ends(c))
 		if c.Detail != "" {
 			fmt.Fprintf(b, "  %s\n", c.Detail)
 		}
