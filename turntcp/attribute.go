@@ -72,11 +72,11 @@ func parseXORAddress(value, id []byte) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(netip.AddrFrom16(ip), port), true
 }
 
-// appendSend appends a Send indication (RFC 8656 section 11.1). Its transaction id tells nobody
-// anything, so it need not be hard to guess.
-func appendSend(dst []byte, peer netip.AddrPort, payload []byte) []byte {
+// appendIndication appends a Send or Data indication (RFC 8656 sections 11.1 and 11.3). Its
+// transaction id tells nobody anything, so it need not be hard to guess.
+func appendIndication(dst []byte, messageType uint16, peer netip.AddrPort, payload []byte) []byte {
 	start := len(dst)
-	dst = binary.BigEndian.AppendUint16(dst, typeSendIndication)
+	dst = binary.BigEndian.AppendUint16(dst, messageType)
 	dst = append(dst, 0, 0) // the length, below
 	dst = binary.BigEndian.AppendUint32(dst, magicCookie)
 	dst = binary.BigEndian.AppendUint64(dst, rand.Uint64())
@@ -98,8 +98,11 @@ func appendSend(dst []byte, peer netip.AddrPort, payload []byte) []byte {
 	return dst
 }
 
-// parseData takes a Data indication apart (RFC 8656 section 11.4) without allocating.
-func parseData(f Frame) (peer netip.AddrPort, payload []byte, ok bool) {
+// parseIndication takes a Send or Data indication apart (RFC 8656 sections 11.2 and 11.4) without
+// allocating. Of an attribute that stands twice the first counts (RFC 8489 section 14). One with an
+// attribute that must be understood and is not, such as DONT-FRAGMENT, is not ok: it is to be
+// discarded (RFC 8489 section 6.3.2).
+func parseIndication(f Frame) (peer netip.AddrPort, payload []byte, ok bool) {
 	if !f.wellFormed() {
 		return peer, nil, false
 	}
@@ -107,15 +110,29 @@ func parseData(f Frame) (peer netip.AddrPort, payload []byte, ok bool) {
 	for rest := f[stunHeader:]; len(rest) > 0; {
 		length := int(binary.BigEndian.Uint16(rest[2:]))
 		value := rest[4 : 4+length]
-		switch binary.BigEndian.Uint16(rest) {
-		case attrXORPeerAddress:
-			peer, hasPeer = parseXORAddress(value, f[8:stunHeader])
-		case attrData:
+		switch attribute := binary.BigEndian.Uint16(rest); {
+		case attribute == attrXORPeerAddress && !hasPeer:
+			if peer, hasPeer = parseXORAddress(value, f[8:stunHeader]); !hasPeer {
+				return peer, nil, false
+			}
+		case attribute == attrData && !hasData:
 			payload, hasData = value, true
+		case mustBeUnderstood(attribute):
+			return peer, nil, false
 		}
 		rest = rest[4+padded(length):]
 	}
 	return peer, payload, hasPeer && hasData
+}
+
+// mustBeUnderstood tells whether an indication with the attribute cannot be processed. Credentials
+// have no place in one, but do no harm.
+func mustBeUnderstood(attribute uint16) bool {
+	switch stun.AttrType(attribute) {
+	case attrXORPeerAddress, attrData, stun.AttrUsername, stun.AttrRealm, stun.AttrNonce, stun.AttrMessageIntegrity:
+		return false
+	}
+	return attribute < 0x8000
 }
 
 // peerAddress is an XOR-PEER-ADDRESS attribute.

@@ -149,7 +149,7 @@ func (c *Client) receive(frame Frame) {
 	}
 	switch class := frame.messageType() & classMask; {
 	case frame.messageType() == typeDataIndication:
-		if peer, payload, ok := parseData(frame); ok {
+		if peer, payload, ok := parseIndication(frame); ok {
 			c.cfg.OnData(Data{Peer: peer, Payload: payload})
 		}
 	case class == classSuccess, class == classError:
@@ -197,7 +197,7 @@ func (c *Client) Send(peer netip.AddrPort, payload []byte) error {
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	c.scratch = appendSend(c.scratch[:0], peer, payload)
+	c.scratch = appendIndication(c.scratch[:0], typeSendIndication, peer, payload)
 	return c.write(c.scratch)
 }
 

@@ -263,7 +263,7 @@ func TestAttributesAgainstPion(t *testing.T) {
 		for _, size := range []int{0, 1, 4, 1200, maxSend} {
 			payload := bytes.Repeat([]byte("p"), size)
 			m := new(stun.Message)
-			if err := stun.Decode(appendSend(nil, peer, payload), m); err != nil {
+			if err := stun.Decode(appendIndication(nil, typeSendIndication, peer, payload), m); err != nil {
 				t.Fatal(err)
 			}
 			var x stun.XORMappedAddress
@@ -277,7 +277,7 @@ func TestAttributesAgainstPion(t *testing.T) {
 			}
 			indication := stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodData, stun.ClassIndication),
 				xorPeer{x}, stun.RawAttribute{Type: stun.AttrData, Value: payload})
-			got, read, ok := parseData(Frame(indication.Raw))
+			got, read, ok := parseIndication(Frame(indication.Raw))
 			if !ok || got != want || !bytes.Equal(read, payload) {
 				t.Errorf("got %v and %d bytes, want %v and %d", got, len(read), want, size)
 			}
@@ -301,7 +301,7 @@ func TestMalformedDataIndications(t *testing.T) {
 	}
 	for _, tt := range tests {
 		f := append(stunFrame(typeDataIndication, len(tt.attributes))[:stunHeader], tt.attributes...)
-		if peer, payload, ok := parseData(f); ok {
+		if peer, payload, ok := parseIndication(f); ok {
 			t.Errorf("%s: got %v and %q", tt.name, peer, payload)
 		}
 	}
@@ -335,7 +335,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 	channels := []netip.AddrPort{peer}
 	c.channels.Store(&channels)
 	train := AppendChannelData(nil, 0x4000, payload)
-	indication := Frame(appendSend(nil, peer, payload))
+	indication := Frame(appendIndication(nil, typeSendIndication, peer, payload))
 	indication[1] = typeDataIndication
 	incoming := NewFrameReader(repeat(append(bytes.Clone(train), indication...)), 0)
 	tests := map[string]func(){

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -15,8 +16,8 @@ import (
 )
 
 const (
-	// maxServerFrame bounds, in bytes, the memory of a connection and what it may send in one frame.
-	// pion relays at most 1600 bytes the other way.
+	// maxServerFrame bounds, in bytes, what a client without an allocation may send in one frame, and
+	// anybody in a request.
 	maxServerFrame = 4096
 
 	// maxRejected credentials in a row end a connection: who guesses must connect again, and a client
@@ -24,10 +25,10 @@ const (
 	maxRejected = 64
 )
 
-// A conn is an accepted connection. For pion it is a net.PacketConn that holds one client: pion's
-// own way of serving a net.Listener copies each frame three times, grows its stack while bytes drip
-// in, never delivers ChannelData of up to 4 bytes and takes one that begins with STUN's magic cookie
-// for STUN. A pion server for each connection also means that nothing is shared and every callback
+// A conn is an accepted connection. For pion it is a net.PacketConn that holds one client, from which
+// only requests come: the data is relayed without pion, which copies each frame three times, cuts
+// datagrams at 1600 bytes, looks at no permission of a bound channel and, served by a net.Listener,
+// keeps ChannelData of up to 4 bytes back for ever. A pion server for each connection also means that nothing is shared and every callback
 // knows whom it is about.
 //
 // pion's read loop is the connection's goroutine; it ends when ReadFrom fails.
@@ -38,19 +39,21 @@ type conn struct {
 	frames *FrameReader
 	ending sync.Once
 
-	writing sync.Mutex // pion writes responses and relayed data from different goroutines
+	writing sync.Mutex // responses and relayed data come from different goroutines
 
 	// Of the goroutine that reads, in which pion calls back:
 	generator relayGenerator
+	up        upstream
 	request   []byte         // the frame that pion is working on
 	account   string         // who signed it
 	key       []byte         // and with what
 	refusal   stun.ErrorCode // what we refuse it with, if pion has another word for it
 	rejected  int            // credentials in a row
 
-	mu     sync.Mutex
-	reason error   // why the connection was hung up
-	flows  []*flow // the allocation; another while the last one's end is being told
+	mu      sync.Mutex
+	reason  error   // why the connection was hung up
+	flows   []*flow // the allocation; another while the last one's end is being told
+	current atomic.Pointer[flow]
 }
 
 func newConn(s *Server, nc net.Conn, secure *tls.Config) *conn {
@@ -76,9 +79,10 @@ func (c *conn) serve() {
 	}
 }
 
-// ReadFrom returns the next frame that is for pion. After an error the connection is over.
+// ReadFrom returns the next request; all else is not for pion. After an error the connection is over.
 func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
 	frame, err := c.next()
+	c.up.flush()
 	if err != nil {
 		c.end(err)
 		return 0, nil, err
@@ -88,28 +92,31 @@ func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
 	return n, c.nc.RemoteAddr(), nil
 }
 
+// next relays data until a request comes. What has been gathered to be relayed is sent when there is
+// no further frame at hand.
 func (c *conn) next() (Frame, error) {
 	for {
 		if c.rejected >= maxRejected {
 			return nil, fmt.Errorf("%d credentials rejected", c.rejected)
 		}
+		if !c.frames.ready() {
+			c.up.flush()
+		}
 		frame, err := c.frames.ReadFrame()
 		if err != nil {
 			return nil, err
 		}
-		if frame.IsChannelData() {
-			return frame, nil
-		}
-		if !frame.wellFormed() {
-			continue // to be discarded silently (RFC 8489 section 6.3)
-		}
-		switch frame.messageType() & classMask {
-		case classRequest:
+		switch {
+		case frame.IsChannelData(), frame.messageType() == typeSendIndication:
+			c.forward(frame)
+		case frame.messageType()&classMask != classRequest, !frame.wellFormed():
+			// to be discarded silently (RFC 8489 section 6.3)
+		case len(frame) > maxServerFrame:
+			return nil, fmt.Errorf("request of %d bytes", len(frame))
+		default:
 			c.mu.Lock()
 			c.setIdleDeadline()
 			c.mu.Unlock()
-			return frame, nil
-		case classIndication:
 			return frame, nil
 		}
 	}
@@ -140,21 +147,41 @@ func (c *conn) setIdleDeadline() {
 	_ = c.nc.SetReadDeadline(deadline) // fails on a closed connection only
 }
 
-// WriteTo writes a whole frame or ends the connection: after a part of one the client could not
-// find the next.
+// WriteTo sends a response of pion's.
 func (c *conn) WriteTo(p []byte, _ net.Addr) (int, error) {
-	p = c.correct(p)
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	err := c.nc.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
-	if err == nil {
-		_, err = c.nc.Write(p)
-	}
-	if err != nil {
-		c.hangUp(fmt.Errorf("the client takes no data: %w", err))
+	if err := c.send(burst{frames: c.correct(p)}); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// send writes whole frames or ends the connection: after a part of one the client could not find the
+// next.
+func (c *conn) send(b burst) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	err := c.nc.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
+	for rest := b.frames; err == nil && len(rest) > 0; {
+		var frames []byte
+		frames, rest = c.record(rest)
+		_, err = c.nc.Write(frames)
+	}
+	if err != nil {
+		c.hangUp(fmt.Errorf("the client takes no data: %w", err))
+		return err
+	}
+	b.sent()
+	return nil
+}
+
+// record cuts off what to write in one call, which TLS makes one record of: one frame there, because
+// coturn's turnutils_uclient takes what a record brings for one message and loses the others.
+func (c *conn) record(frames []byte) (first, rest []byte) {
+	if _, secure := c.nc.(*tls.Conn); secure {
+		n := Frame(frames).size()
+		return frames[:n], frames[n:]
+	}
+	return frames, nil
 }
 
 // hangUp closes the connection, which ends the goroutine that reads it. The first reason counts.

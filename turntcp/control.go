@@ -23,12 +23,15 @@ func (c *conn) control() turn.ServerConfig {
 			OnAllocationDeleted: c.allocationDeleted,
 			OnPermissionCreated: c.permissionCreated,
 			OnPermissionDeleted: c.permissionDeleted,
+			OnChannelCreated:    c.channelCreated,
+			OnChannelDeleted:    c.channelDeleted,
 		},
 		PacketConnConfigs: []turn.PacketConnConfig{{
 			PacketConn:            c,
 			RelayAddressGenerator: &c.generator,
 			PermissionHandler:     c.permit,
 		}},
+		PermissionTimeout:   c.srv.cfg.permissionTimeout,
 		StrictAddressFamily: true,               // no family asked for is IPv4 (RFC 8656 section 7.2), also for clients that come by IPv6
 		InboundMTU:          maxServerFrame + 1, // pion drops a frame that fills its buffer
 	}
@@ -96,7 +99,7 @@ func (c *conn) permit(_ net.Addr, ip net.IP) bool {
 		} else {
 			reason = c.srv.policy.refusal(peer)
 		}
-		if reason == "" && c.tooManyPermissions(peer) {
+		if f := c.flow(); reason == "" && f != nil && !f.table.hasRoom(peer) {
 			reason = "too many permissions"
 		}
 	}

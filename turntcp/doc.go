@@ -13,6 +13,6 @@
 //	alloc, err := c.Allocate(ctx)
 //
 // It does not speak UDP or DTLS to clients, relays neither to IPv6 peers nor TCP (RFC 6062), and
-// reserves no second port (EVEN-PORT with the R bit gets 508). The server drops datagrams of more than
-// 1600 bytes towards the client and 4092 from it. The client neither dials nor refreshes by itself.
+// reserves no second port (EVEN-PORT with the R bit gets 508). The client neither dials nor refreshes by
+// itself.
 package turntcp

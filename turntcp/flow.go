@@ -3,42 +3,40 @@ package turntcp
 import (
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 )
 
-// maxPermissions of an allocation; more are refused. pion keeps any number.
-const maxPermissions = 256
-
 // A flow is an allocation: what joins a connection to its relay.
 type flow struct {
-	user  string
-	relay *relay
-	since time.Time
-	peers map[netip.Addr]struct{} // those with a permission
+	conn   *conn
+	user   string
+	relay  *relay
+	since  time.Time
+	table  table
+	counts counters
+	ends   atomic.Int32 // deleted, and its relay read for the last time
 }
+
+// streamBuffer is the size in bytes of the buffer that a client with an allocation is read into: a
+// TLS record, or a train of 13 packets of 1200 bytes. It grows when a larger frame comes.
+const streamBuffer = 16 << 10
 
 // flow is the connection's allocation, or nil.
-func (c *conn) flow() *flow {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.flowLocked()
-}
+func (c *conn) flow() *flow { return c.current.Load() }
 
-func (c *conn) flowLocked() *flow {
-	if len(c.flows) == 0 {
-		return nil
-	}
-	return c.flows[len(c.flows)-1]
-}
-
-// allocationCreated comes before pion begins to read the relay.
+// allocationCreated comes before pion begins to read the relay, from the goroutine that reads the
+// connection.
 func (c *conn) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _ int) {
-	f := &flow{user: user, relay: c.generator.last, since: time.Now(), peers: make(map[netip.Addr]struct{})}
+	f := &flow{conn: c, user: user, relay: c.generator.last, since: time.Now(), table: newTable()}
 	c.srv.running.Add(2)
-	f.relay.drained = c.srv.running.Done
+	f.relay.deliver = f.down
+	f.relay.drained = f.end
 	c.srv.countAllocation(1)
+	c.frames.resize(streamBuffer, MaxFrame)
 	c.mu.Lock()
 	c.flows = append(c.flows, f)
+	c.current.Store(f)
 	c.setIdleDeadline()
 	c.mu.Unlock()
 	c.log.Info("allocation created", "user", user, "relay", f.relay.addr())
@@ -50,40 +48,71 @@ func (c *conn) allocationDeleted(_, _ net.Addr, _, _, _ string) {
 	c.mu.Lock()
 	f := c.flows[0]
 	c.flows = c.flows[1:]
+	c.current.CompareAndSwap(f, nil)
 	c.setIdleDeadline()
 	c.mu.Unlock()
-	c.log.Info("allocation deleted", "user", f.user, "relay", f.relay.addr(), "lived", time.Since(f.since))
 	c.srv.countAllocation(-1)
-	c.srv.running.Done()
+	f.end()
 }
 
-func (c *conn) tooManyPermissions(peer netip.Addr) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f := c.flowLocked()
-	if f == nil {
-		return false
+// end is called when the allocation is deleted and when its relay has been read for the last time,
+// in whatever order. After both the counters of what peers sent stand still.
+func (f *flow) end() {
+	if f.ends.Add(1) == 2 {
+		s := f.stats()
+		f.conn.log.Info("allocation deleted", "user", f.user, "relay", s.Relay, "lived", time.Since(f.since),
+			"packets up", s.Up.Packets, "packets down", s.Down.Packets)
+		if hook := f.conn.srv.cfg.OnAllocationEnd; hook != nil {
+			hook(s)
+		}
 	}
-	_, has := f.peers[peer]
-	return !has && len(f.peers) >= maxPermissions
+	f.conn.srv.running.Done()
 }
 
-func (c *conn) permissionCreated(_, _ net.Addr, _, _, _ string, _ net.Addr, ip net.IP) {
-	peer, _ := netip.AddrFromSlice(ip)
+// flowOf is the flow with the relayed address, which may have ended meanwhile.
+func (c *conn) flowOf(relayed net.Addr) *flow {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if f := c.flowLocked(); f != nil { // its lifetime may have ended meanwhile
-		f.peers[plain(peer)] = struct{}{}
+	for _, f := range c.flows {
+		if f.relay.LocalAddr() == relayed {
+			return f
+		}
+	}
+	return nil
+}
+
+func (c *conn) permissionCreated(_, _ net.Addr, _, _, _ string, relayed net.Addr, ip net.IP) {
+	peer, _ := netip.AddrFromSlice(ip)
+	if f := c.flowOf(relayed); f != nil {
+		f.table.permit(plain(peer))
 	}
 }
 
 func (c *conn) permissionDeleted(_, _ net.Addr, _, _, _ string, relayed net.Addr, ip net.IP) {
 	peer, _ := netip.AddrFromSlice(ip)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, f := range c.flows {
-		if f.relay.LocalAddr() == relayed {
-			delete(f.peers, plain(peer))
-		}
+	if f := c.flowOf(relayed); f != nil {
+		f.table.forbid(plain(peer))
 	}
+}
+
+func (c *conn) channelCreated(_, _ net.Addr, _, _, _ string, relayed, peer net.Addr, number uint16) {
+	if f := c.flowOf(relayed); f != nil {
+		f.table.bind(number, udpAddrPort(peer))
+	}
+}
+
+func (c *conn) channelDeleted(_, _ net.Addr, _, _, _ string, relayed, peer net.Addr, number uint16) {
+	if f := c.flowOf(relayed); f != nil {
+		f.table.unbind(number, udpAddrPort(peer))
+	}
+}
+
+// udpAddrPort is pion's address of a peer.
+func udpAddrPort(a net.Addr) netip.AddrPort {
+	u, ok := a.(*net.UDPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := u.AddrPort()
+	return netip.AddrPortFrom(plain(ap.Addr()), ap.Port())
 }

@@ -150,7 +150,7 @@ func FuzzReadFrame(f *testing.F) {
 				}
 			} else {
 				frame.wellFormed()
-				parseData(frame)
+				parseIndication(frame)
 			}
 		}
 	})

@@ -239,3 +239,17 @@ func eventually(t testing.TB, what string, cond func() bool) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// peerSocket is a peer that the test speaks for.
+type peerSocket struct{ *net.UDPConn }
+
+func (p peerSocket) receive(t testing.TB) []byte {
+	t.Helper()
+	buf := make([]byte, 65536)
+	_ = p.SetReadDeadline(time.Now().Add(10 * time.Second))
+	n, _, err := p.ReadFromUDPAddrPort(buf)
+	if err != nil {
+		t.Fatalf("the peer got nothing: %v", err)
+	}
+	return buf[:n]
+}

@@ -61,8 +61,13 @@ func (rs *relays) listen(port uint16) (*relay, error) {
 	// Best effort: a refusal leaves the default, which only loses packets sooner.
 	_ = u.SetReadBuffer(relayBuffer)
 	_ = u.SetWriteBuffer(relayBuffer)
+	r := &relay{UDPConn: u, rs: rs, port: port}
+	if err := r.prepare(); err != nil {
+		u.Close()
+		return nil, fmt.Errorf("open a relay socket: %w", err)
+	}
 	rs.setLive(port, true)
-	return &relay{UDPConn: u, rs: rs, port: port}, nil
+	return r, nil
 }
 
 func (rs *relays) isLive(port uint16) bool {
@@ -126,19 +131,21 @@ func (rs *relays) permits(a netip.AddrPort) bool {
 	return true
 }
 
-// A relay is the relayed transport address of one allocation (RFC 8656 section 2). It is a
-// net.PacketConn for pion; one goroutine reads, another writes.
+// A relay is the relayed transport address of one allocation (RFC 8656 section 2). For pion it is a
+// net.PacketConn from which nothing ever comes: pion's goroutine that reads it does the work of the
+// data plane instead, until the relay is closed. Another goroutine writes.
 type relay struct {
 	*net.UDPConn
 	rs   *relays
 	port uint16
 
-	// When the relay belongs to an allocation, pion reads it until ReadFrom fails; drained is called
-	// then, so that somebody can wait for it.
+	// When the relay belongs to an allocation, deliver gets what was received. pion reads the relay
+	// until ReadFrom fails; drained is called then, so that somebody can wait for it.
+	deliver func(*inbox)
 	drained func()
 
-	from   netip.AddrPort // the last datagram came from here
-	fromAs *net.UDPAddr   // the same for pion, which only looks at it
+	batching // what reads and writes need to have at hand
+	failures int
 
 	closing sync.Once
 }
@@ -146,51 +153,15 @@ type relay struct {
 // maxReadErrors in a row end a relay: its socket will not recover.
 const maxReadErrors = 16
 
-// ReadFrom waits for a datagram of a permitted peer. One that does not fit is dropped, not cut.
-// An error is final: pion ends the allocation by it, so passing ones are not reported.
-func (r *relay) ReadFrom(p []byte) (int, net.Addr, error) {
-	failures := 0
-	for {
-		n, _, flags, from, err := r.UDPConn.ReadMsgUDPAddrPort(p, nil)
-		if err != nil {
-			failures++
-			if errors.Is(err, net.ErrClosed) || failures == maxReadErrors {
-				r.end()
-				return 0, nil, err
-			}
-			continue
-		}
-		failures = 0
-		from = netip.AddrPortFrom(plain(from.Addr()), from.Port())
-		if flags&syscall.MSG_TRUNC != 0 || !r.rs.permits(from) {
-			continue
-		}
-		if from != r.from {
-			r.from, r.fromAs = from, net.UDPAddrFromAddrPort(from)
-		}
-		return n, r.fromAs, nil
-	}
-}
-
-func (r *relay) end() {
+// ReadFrom delivers the datagrams of the relay. It returns at the relay's end only, with an error, by
+// which pion ends the allocation; errors that pass are not reported.
+func (r *relay) ReadFrom([]byte) (int, net.Addr, error) {
+	err := r.receive()
 	if r.drained != nil {
 		r.drained()
 		r.drained = nil
 	}
-}
-
-// WriteTo sends a datagram. One to a port that is no peer is dropped, as the network would.
-func (r *relay) WriteTo(p []byte, addr net.Addr) (int, error) {
-	u, ok := addr.(*net.UDPAddr)
-	if !ok {
-		return 0, fmt.Errorf("relay to %v: not a UDP address", addr)
-	}
-	to := u.AddrPort()
-	to = netip.AddrPortFrom(plain(to.Addr()), to.Port())
-	if !r.rs.permits(to) {
-		return len(p), nil
-	}
-	return r.UDPConn.WriteToUDPAddrPort(p, to)
+	return 0, nil, err
 }
 
 // Close frees the port. The bit goes first: once the socket is closed the port may be another's.

@@ -3,7 +3,6 @@ package turntcp
 import (
 	"net"
 	"net/netip"
-	"syscall"
 	"testing"
 )
 
@@ -108,39 +107,5 @@ func TestPermits(t *testing.T) {
 		if got := tt.rs.permits(netip.MustParseAddrPort(tt.addr)); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.addr, got, tt.want)
 		}
-	}
-}
-
-// A socket that fails for good ends its relay, instead of a loop.
-func TestRelayReadErrors(t *testing.T) {
-	rs := &relays{ip: loopback, min: 20000, max: 60000}
-	r, err := rs.open(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	drained := 0
-	r.drained = func() { drained++ }
-	raw, err := r.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A directory in its place: reads of it fail with ENOTSOCK.
-	dir, err := syscall.Open("/", syscall.O_RDONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer syscall.Close(dir)
-	if err := raw.Control(func(fd uintptr) { err = syscall.Dup3(dir, int(fd), syscall.O_CLOEXEC) }); err != nil {
-		t.Fatal(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n, _, err := r.ReadFrom(make([]byte, 10)); err == nil {
-		t.Errorf("read %d bytes from a directory", n)
-	}
-	if drained != 1 {
-		t.Errorf("the end was told %d times, want once", drained)
 	}
 }

@@ -40,10 +40,6 @@ func (c *conn) replyMismatch() {
 // pion gives to everybody who asks for an even port.
 func (c *conn) correct(p []byte) []byte {
 	f := Frame(p)
-	if f.IsChannelData() {
-		return p
-	}
-	// The type first: only responses come from the goroutine that the other fields belong to.
 	var reply []byte
 	switch {
 	case f.messageType()&classMask == classError && c.refusal != 0:

@@ -41,8 +41,15 @@ type Config struct {
 	FirstRequestTimeout time.Duration // from one request to the next while there is no allocation. Default is 60 s
 	WriteTimeout        time.Duration // after which a client that takes no data is closed. Default is 10 s
 
+	// OnAllocationEnd is told what an allocation has relayed when it has ended, for an audit or a bill.
+	// It must return soon: the connection's end, and Server.Close, wait for it. Server.Each tells of
+	// those that live. Default is nil.
+	OnAllocationEnd func(AllocationStats)
+
 	MaxConnections int // more are closed at once. Default is 10000
 	MaxHandshakes  int // TLS handshakes at a time; more connections wait. Default is 512
+
+	permissionTimeout time.Duration // 0 is the 5 minutes of RFC 8656 section 9; tests cannot wait for that
 }
 
 // A PortRange includes both ends.

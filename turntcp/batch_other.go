@@ -1,0 +1,77 @@
+//go:build !linux
+
+package turntcp
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// One system call for each datagram, where there are none for many.
+
+// A sendBatch is datagrams to be sent from one socket. It refers to the payloads, it has no copies.
+type sendBatch struct {
+	to       []netip.AddrPort
+	payloads [][]byte
+}
+
+const sendBatchSize = 64
+
+var sendBatches = sync.Pool{New: func() any { return new(sendBatch) }}
+
+// add takes a datagram to an IPv4 address.
+func (b *sendBatch) add(to netip.AddrPort, payload []byte) {
+	b.to = append(b.to, to)
+	b.payloads = append(b.payloads, payload)
+}
+
+func (b *sendBatch) full() bool { return len(b.to) == sendBatchSize }
+
+// send sends all and empties the batch. What the system refuses is left out.
+func (b *sendBatch) send(r *relay) (packets, bytes, failed int) {
+	for i, payload := range b.payloads {
+		if _, err := r.UDPConn.WriteToUDPAddrPort(payload, b.to[i]); err != nil {
+			failed++
+			continue
+		}
+		packets++
+		bytes += len(payload)
+	}
+	clear(b.payloads)
+	b.to, b.payloads = b.to[:0], b.payloads[:0]
+	return packets, bytes, failed
+}
+
+// An inbox is a datagram that has been received, and room for the frame that it becomes.
+type inbox struct {
+	from netip.AddrPort
+	n    int
+	buf  [65536]byte
+	out  []byte
+}
+
+func (in *inbox) count() int { return 1 }
+
+func (in *inbox) datagram(int) (from netip.AddrPort, payload []byte) { return in.from, in.buf[:in.n] }
+
+// batching is what a relay needs for its batches: nothing here.
+type batching struct{}
+
+func (r *relay) prepare() error { return nil }
+
+// receive waits for datagrams and delivers them until the socket is closed or broken.
+func (r *relay) receive() (err error) {
+	in := new(inbox)
+	for {
+		if in.n, in.from, err = r.UDPConn.ReadFromUDPAddrPort(in.buf[:]); err == nil {
+			r.failures = 0
+			r.deliver(in)
+			continue
+		}
+		if r.failures++; errors.Is(err, net.ErrClosed) || r.failures == maxReadErrors {
+			return err
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package turntcp
+
+import (
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Traffic is what was relayed one way. Bytes are those of the payloads, without headers and padding.
+type Traffic struct{ Packets, Bytes uint64 }
+
+// Drops counts packets that were not relayed, by reason.
+type Drops struct {
+	NoPermission uint64 // the peer has none, or no longer; a channel may still be bound to it
+	NoChannel    uint64 // ChannelData with a number that is not bound
+	Forbidden    uint64 // a port that is no peer: 0, one that we listen on, or no live relay of ours
+	Malformed    uint64 // an indication without a peer or data, or with an attribute that we do not support
+	Unsent       uint64 // the kernel refused to send it to the peer
+	TooOld       uint64 // towards a slow client: waited longer than Config.MaxQueueDelay
+	QueueFull    uint64 // towards a slow client: more came within that time than is kept
+}
+
+// AllocationStats says who used an allocation and for what. Up is from the client to its peers, Down
+// is what was given to the client's connection.
+type AllocationStats struct {
+	User    string
+	Client  net.Addr
+	Relay   netip.AddrPort
+	Created time.Time
+
+	Up, Down Traffic
+	Drops    Drops
+}
+
+// counters are those of an allocation. Each way has a goroutine of its own that counts.
+type counters struct {
+	up, down struct{ packets, bytes atomic.Uint64 }
+
+	noPermission, noChannel, forbidden, malformed, unsent, tooOld, queueFull atomic.Uint64
+}
+
+func (c *counters) drops() Drops {
+	return Drops{
+		NoPermission: c.noPermission.Load(),
+		NoChannel:    c.noChannel.Load(),
+		Forbidden:    c.forbidden.Load(),
+		Malformed:    c.malformed.Load(),
+		Unsent:       c.unsent.Load(),
+		TooOld:       c.tooOld.Load(),
+		QueueFull:    c.queueFull.Load(),
+	}
+}
+
+func (f *flow) stats() AllocationStats {
+	return AllocationStats{
+		User:    f.user,
+		Client:  f.conn.nc.RemoteAddr(),
+		Relay:   f.relay.addr(),
+		Created: f.since,
+		Up:      Traffic{f.counts.up.packets.Load(), f.counts.up.bytes.Load()},
+		Down:    Traffic{f.counts.down.packets.Load(), f.counts.down.bytes.Load()},
+		Drops:   f.counts.drops(),
+	}
+}
+
+// Each calls f for every live allocation, in no order, with what it has relayed until now. It costs
+// the packets nothing. The allocations may have ended when f is told of them.
+func (s *Server) Each(f func(AllocationStats)) {
+	s.mu.Lock()
+	conns := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	for _, c := range conns {
+		if flow := c.flow(); flow != nil {
+			f(flow.stats())
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package turntcp
+
+import "net/netip"
+
+// Downwards: from the peers to the client. All datagrams that one system call brought go out in one
+// write, unless they are more than maxSegment.
+
+// maxSegment in bytes is written at once, which is also what a TLS record holds at most: more at
+// once would only wait in the kernel, where it can no longer be dropped. A larger frame goes alone.
+const maxSegment = 16 << 10
+
+// down relays what an inbox holds. It is called by the goroutine that reads the relay and never waits
+// for the client.
+func (f *flow) down(in *inbox) {
+	out := burst{frames: in.out[:0], counts: &f.counts}
+	for i := range in.count() {
+		from, payload := in.datagram(i)
+		from = netip.AddrPortFrom(plain(from.Addr()), from.Port())
+		channel, permitted := f.table.channel(from)
+		switch {
+		case !permitted:
+			f.counts.noPermission.Add(1)
+			continue
+		case !f.relay.rs.permits(from):
+			f.counts.forbidden.Add(1)
+			continue
+		}
+		if len(out.frames) > 0 && len(out.frames)+len(payload)+maxOverhead > maxSegment {
+			f.conn.send(out)
+			out = burst{frames: out.frames[:0], counts: &f.counts}
+		}
+		out.append(from, channel, payload)
+	}
+	if len(out.frames) > 0 {
+		f.conn.send(out)
+	}
+	in.out = out.frames
+}
+
+// A burst is frames that came together. Those of data belong to an allocation, whose counters they
+// go to.
+type burst struct {
+	frames  []byte
+	packets int
+	bytes   int // of payload
+	counts  *counters
+}
+
+// maxOverhead in bytes is what a frame has more than its payload: a Data indication from an IPv4 peer.
+const maxOverhead = stunHeader + 12 + 4 + 3
+
+func (b *burst) append(from netip.AddrPort, channel uint16, payload []byte) {
+	if channel != 0 {
+		b.frames = AppendChannelData(b.frames, channel, payload)
+	} else {
+		b.frames = appendIndication(b.frames, typeDataIndication, from, payload)
+	}
+	b.packets++
+	b.bytes += len(payload)
+}
+
+// sent counts a burst that the client's connection took.
+func (b *burst) sent() {
+	if b.counts != nil {
+		b.counts.down.packets.Add(uint64(b.packets))
+		b.counts.down.bytes.Add(uint64(b.bytes))
+	}
+}
