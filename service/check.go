@@ -1,0 +1,75 @@
+package service
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// printable tells text that can stand in a log line and a file of lines.
+func printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// checkRelay opens a relay socket on any port, because a relay address that is not this host's would
+// show only when clients allocate.
+func (l *loader) checkRelay(c *Config) {
+	if !c.RelayIP.IsValid() {
+		return
+	}
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: c.RelayIP.AsSlice()})
+	if err != nil {
+		v, _ := l.one("relay-ip")
+		l.fail(v, "is %v an address of this host? %w", c.RelayIP, err)
+		return
+	}
+	conn.Close()
+}
+
+// checkAudit looks whether the audit log could be written, without creating it.
+func (l *loader) checkAudit(c *Config) {
+	if c.Audit == "" || c.Audit == "-" {
+		return
+	}
+	v, _ := l.one("audit")
+	f, err := os.OpenFile(c.Audit, os.O_WRONLY|os.O_APPEND, 0)
+	if err == nil {
+		f.Close()
+		return
+	}
+	if !os.IsNotExist(err) {
+		l.fail(v, "%w", err)
+		return
+	}
+	if info, err := os.Stat(filepath.Dir(c.Audit)); err != nil {
+		l.fail(v, "%w", err)
+	} else if !info.IsDir() {
+		l.fail(v, "%s is no directory", filepath.Dir(c.Audit))
+	}
+}
+
+// readMaterial reads the files for the first time.
+func (l *loader) readMaterial(c *Config) {
+	m, problems := readMaterial(c)
+	for _, p := range problems {
+		if v, ok := l.one(p.setting); ok {
+			l.fail(v, "%w", p.err)
+		} else {
+			l.problems = append(l.problems, p.err)
+		}
+	}
+	c.initial = m
+	c.Warnings = m.warnings
+}
+
+// A materialProblem is one with a file that a setting names.
+type materialProblem struct {
+	setting string
+	err     error
+}
+
+func (p materialProblem) Error() string { return fmt.Sprintf("%s: %v", p.setting, p.err) }

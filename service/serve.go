@@ -1,0 +1,189 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/turngate/turngate/turntcp"
+)
+
+// A Process is what a service has of its surroundings.
+type Process struct {
+	Stdout, Stderr io.Writer        // the log goes to Stderr, the audit log "-" to Stdout
+	Signals        <-chan os.Signal // SIGHUP reloads, the first of any other drains, the next one ends at once
+	Ready          func([]net.Addr) // told the addresses in the order of Config.Listeners; may be nil
+}
+
+// Serve runs the server until a signal or the end of ctx tells it to drain, and it has drained. An
+// error says why there never was a server, or what could not be closed. A signal must not end ctx,
+// too: it would count twice.
+func Serve(ctx context.Context, c *Config, p Process) error {
+	logs, err := openLogs(c, p)
+	if err != nil {
+		return err
+	}
+	s := &service{config: c, log: logs.service, logs: logs}
+	s.live.current.Store(c.initial)
+	addrs, err := s.start()
+	if err != nil {
+		return errors.Join(err, logs.close())
+	}
+	if p.Ready != nil {
+		p.Ready(addrs)
+	}
+	s.notify("READY=1")
+	s.untilStopped(ctx, p.Signals)
+	s.drain(p.Signals)
+	err = s.server.Close()
+	s.log.Info("stopped")
+	return errors.Join(err, logs.close())
+}
+
+// service is one run of Serve.
+type service struct {
+	config *Config
+	log    *slog.Logger
+	logs   *logs
+	live   live
+	server *turntcp.Server
+	gates  []*gate
+}
+
+// start listens everywhere or nowhere.
+func (s *service) start() ([]net.Addr, error) {
+	var err error
+	if s.server, err = turntcp.NewServer(s.turn()); err != nil {
+		return nil, err
+	}
+	if err := s.listen(); err != nil {
+		return nil, errors.Join(err, s.server.Close())
+	}
+	for _, w := range s.config.Warnings {
+		s.log.Warn(w)
+	}
+	var addrs []net.Addr
+	for i, l := range s.config.Listeners {
+		start := s.server.Start
+		if l.Secure {
+			start = s.server.StartTLS
+		}
+		if err := start(s.gates[i]); err != nil {
+			return nil, errors.Join(err, s.server.Close())
+		}
+		addrs = append(addrs, s.gates[i].Addr())
+		s.log.Info("listening", "transport", l.transport(), "address", s.gates[i].Addr())
+	}
+	s.log.Info("serving", append([]any{"realm", s.config.Realm, "relay", s.config.RelayIP, "ports",
+		fmt.Sprintf("%d-%d", s.config.RelayPorts.Min, s.config.RelayPorts.Max)}, s.config.initial.counts...)...)
+	return addrs, nil
+}
+
+func (s *service) turn() turntcp.Config {
+	c := s.config
+	t := turntcp.Config{
+		Realm: c.Realm, Credentials: &s.live, RelayIP: c.RelayIP, RelayPorts: c.RelayPorts,
+		AllowPeers: c.AllowPeers, MaxConnections: c.MaxConnections, Logger: s.logs.server,
+	}
+	if c.Cert != "" {
+		t.TLS = &tls.Config{GetCertificate: s.live.certificate}
+	}
+	return t
+}
+
+// listen opens all ports before anybody is served.
+func (s *service) listen() error {
+	for _, l := range s.config.Listeners {
+		opened, err := net.Listen("tcp", l.Address)
+		if err != nil {
+			for _, g := range s.gates {
+				g.Close()
+			}
+			return fmt.Errorf("%v: %w", l, err)
+		}
+		s.gates = append(s.gates, newGate(opened))
+	}
+	return nil
+}
+
+// untilStopped reloads until it is time to end.
+func (s *service) untilStopped(ctx context.Context, signals <-chan os.Signal) {
+	for {
+		select {
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				s.log.Info("signal", "signal", sig.String())
+				return
+			}
+			s.reload()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// reload reads users, secrets and certificate again, and takes all of them or, if anything is wrong
+// with one, none. The audit file is opened anew in any case.
+func (s *service) reload() {
+	if !s.live.draining.Load() {
+		s.notify("RELOADING=1")
+		defer s.notify("READY=1")
+	}
+	if err := s.logs.reopen(); err != nil {
+		s.log.Error("audit log", "error", err)
+	}
+	m, problems := readMaterial(s.config)
+	for _, p := range problems {
+		s.log.Error("reload", "error", p)
+	}
+	if len(problems) > 0 {
+		s.log.Error("not reloaded: what was in use stays in use", "problems", len(problems))
+		return
+	}
+	s.live.current.Store(m)
+	for _, w := range m.warnings {
+		s.log.Warn(w)
+	}
+	s.log.Info("reloaded", m.counts...)
+}
+
+// drainPoll is how often the allocations are counted while the server drains.
+const drainPoll = 50 * time.Millisecond
+
+// drain accepts nobody and no new allocation any more, and returns when the last allocation has
+// gone, the time is up, or another signal wants it so.
+func (s *service) drain(signals <-chan os.Signal) {
+	s.notify("STOPPING=1")
+	s.live.draining.Store(true)
+	for _, g := range s.gates {
+		if err := g.stop(); err != nil {
+			s.log.Warn("stop listening", "address", g.Addr(), "error", err)
+		}
+	}
+	s.log.Info("draining", "allocations", s.server.Allocations(), "at most", s.config.DrainTimeout)
+	deadline, tick := time.NewTimer(s.config.DrainTimeout), time.NewTicker(drainPoll)
+	defer deadline.Stop()
+	defer tick.Stop()
+	for s.server.Allocations() > 0 {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			s.log.Warn("draining took too long", "allocations cut off", s.server.Allocations())
+			return
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				s.reload()
+				continue
+			}
+			s.log.Warn("second signal", "signal", sig.String(), "allocations cut off", s.server.Allocations())
+			return
+		}
+	}
+}
