@@ -29,8 +29,12 @@ var drawing = map[string]string{
 	"proxyconnect": "",
 	"turntcp":      "",
 
+	// what makes the server a service
+	"service": "turntcp",
+
 	// witnesses
 	"harness/credentials":   "proxyconnect ntlm kerberos",
+	"harness/diagnosis":     "proxyconnect turntcp ntlm kerberos harness/credentials",
 	"harness/measure":       "",
 	"harness/report":        "harness/measure",
 	"harness/lab":           "harness/lab/testproxy harness/lab/realstack ntlm/ntlmtest kerberos/kerberostest turntcp",
@@ -39,7 +43,7 @@ var drawing = map[string]string{
 
 	// stages
 	"harness/matrix": "proxyconnect turntcp harness/credentials harness/measure harness/lab harness/report",
-	"cmd/turngate":   "proxyconnect harness/credentials harness/lab harness/lab/testproxy harness/matrix harness/report",
+	"cmd/turngate":   "proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
 }
 
 func TestArrows(t *testing.T) {
