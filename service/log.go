@@ -6,16 +6,30 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
+	"time"
 )
 
 // newHandler renders records as text or JSON, one line each.
 func newHandler(w io.Writer, json bool, level slog.Level) slog.Handler {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readable}
 	if json {
 		return slog.NewJSONHandler(w, options)
 	}
 	return slog.NewTextHandler(w, options)
+}
+
+// readable makes JSON say what the text says: addresses as 192.0.2.1:443, and times as 1.5s, where
+// JSON would have the fields of net.TCPAddr and nanoseconds.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	switch v := a.Value.Any().(type) {
+	case net.Addr:
+		a.Value = slog.StringValue(v.String())
+	case time.Duration:
+		a.Value = slog.StringValue(v.String())
+	}
+	return a
 }
 
 // lostLine says in the log's own format that lines were lost.
@@ -33,8 +47,9 @@ type logs struct {
 	audit *lines // nil for none
 	path  string // of the audit log, "-" for standard output
 
-	service *slog.Logger // what the service itself says
-	server  *slog.Logger // for turntcp: to the log, and from Info on to the audit log
+	service  *slog.Logger // what the service itself says
+	server   *slog.Logger // for turntcp: to the log, and from Info on to the audit log
+	accounts *slog.Logger // the audit log alone, or nil
 }
 
 func openLogs(c *Config, p Process) (*logs, error) {
@@ -50,7 +65,8 @@ func openLogs(c *Config, p Process) (*logs, error) {
 	handler := newHandler(l.main, c.LogJSON, c.LogLevel)
 	l.service, l.server = slog.New(handler), slog.New(handler)
 	if l.audit != nil {
-		l.server = slog.New(slog.NewMultiHandler(handler, newHandler(l.audit, true, slog.LevelInfo)))
+		audit := newHandler(l.audit, true, slog.LevelInfo)
+		l.server, l.accounts = slog.New(slog.NewMultiHandler(handler, audit)), slog.New(audit)
 	}
 	return l, nil
 }

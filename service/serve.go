@@ -92,6 +92,9 @@ func (s *service) turn() turntcp.Config {
 		Realm: c.Realm, Credentials: &s.live, RelayIP: c.RelayIP, RelayPorts: c.RelayPorts,
 		AllowPeers: c.AllowPeers, MaxConnections: c.MaxConnections, Logger: s.logs.server,
 	}
+	if s.logs.accounts != nil {
+		t.OnAllocationEnd = s.logs.usage
+	}
 	if c.Cert != "" {
 		t.TLS = &tls.Config{GetCertificate: s.live.certificate}
 	}

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -204,7 +205,8 @@ func TestAudit(t *testing.T) {
 		flags["log-level"] = []string{"warn"}
 	})
 	path := filepath.Join(r.dir, "audit")
-	c := r.allocate(t, "alice", alicePassword, nil)
+	c := startCall(t, r)
+	c.check(t, "eleven here")
 	eventually(t, "the allocation is in the audit log", func() bool { return len(auditLines(t, path)) > 0 })
 
 	// Moved away, as logrotate does: the rest goes to a new file.
@@ -216,13 +218,24 @@ func TestAudit(t *testing.T) {
 	if _, err := c.Refresh(soon(t), 0); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end is in the new audit log", func() bool { return len(auditLines(t, path)) > 0 })
+	eventually(t, "the end is in the new audit log", func() bool { return len(auditLines(t, path)) > 1 })
 
-	first, last := auditLines(t, path+".1")[0], auditLines(t, path)[0]
+	first, last, usage := auditLines(t, path+".1")[0], record(t, path, "allocation deleted"), record(t, path, "usage")
+	traffic := map[string]any{"packets": 1.0, "bytes": 11.0}
+	if usage["user"] != "alice" || usage["client"] != first["client"] || usage["relay"] != first["relay"] || usage["dropped"] != 0.0 ||
+		!reflect.DeepEqual(usage["up"], traffic) || !reflect.DeepEqual(usage["down"], traffic) {
+		t.Errorf("got %v, want alice's use with %v up and down", usage, traffic)
+	}
 	for _, key := range []string{"time", "client", "user", "relay"} {
 		if first[key] == nil || last[key] == nil {
 			t.Errorf("no %s in %v or %v", key, first, last)
 		}
+	}
+	if client, ok := first["client"].(string); !ok || !strings.HasPrefix(client, "127.0.0.1:") {
+		t.Errorf("client is %v, want an address", first["client"])
+	}
+	if lived, ok := last["lived"].(string); !ok || !strings.HasSuffix(lived, "s") {
+		t.Errorf("lived is %v, want a time such as 1.5s", last["lived"])
 	}
 	if first["msg"] != "allocation created" || last["msg"] != "allocation deleted" || first["user"] != "alice" || first["relay"] != last["relay"] {
 		t.Errorf("got %v, then %v, want alice's allocation created and deleted", first, last)
@@ -246,6 +259,24 @@ func auditLines(t *testing.T, path string) (records []map[string]any) {
 		records = append(records, record)
 	}
 	return records
+}
+
+// record is the only one of its kind.
+func record(t *testing.T, path, msg string) (found map[string]any) {
+	t.Helper()
+	for _, r := range auditLines(t, path) {
+		if r["msg"] != msg {
+			continue
+		}
+		if found != nil {
+			t.Errorf("%s: more than one %q", path, msg)
+		}
+		found = r
+	}
+	if found == nil {
+		t.Fatalf("%s: no %q in %v", path, msg, auditLines(t, path))
+	}
+	return found
 }
 
 func TestNotify(t *testing.T) {
