@@ -258,3 +258,77 @@ func TestServeSecondSignal(t *testing.T) {
 	s.end(t)
 	<-done
 }
+
+// The example configuration is good as it stands, and with what is commented out, but for the files
+// and the address, which are the admin's.
+func TestDeployedConfig(t *testing.T) {
+	const example = "../../deploy/turngate.yaml"
+	text, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	all := filepath.Join(dir, "all.yaml")
+	if err := os.WriteFile(all, regexp.MustCompile(`(?m)^# (users:|allow_peer:|  - )`).ReplaceAll(text, []byte("$1")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"users": "alice:" + servePassword + "\n", "secrets": serveSecret + "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ours := []string{"serve", "--check-config", "--cert", writePair(t, dir), "--key", filepath.Join(dir, "key.pem"),
+		"--auth-secret-file", filepath.Join(dir, "secrets"), "--relay-ip", "127.0.0.1", "--audit", filepath.Join(dir, "audit")}
+	for _, args := range [][]string{{"--config", example}, {"--config", all, "--users", filepath.Join(dir, "users")}} {
+		var out, errs bytes.Buffer
+		if status := run(context.Background(), append(ours, args...), stdio{nil, &out, &errs}); status != exitOK || errs.Len() > 0 {
+			t.Errorf("%v: exit status %d, %s", args, status, &errs)
+		}
+	}
+	// The test is about nothing if the second file does not differ.
+	var errs bytes.Buffer
+	if run(context.Background(), append(ours, "--config", all), stdio{nil, &errs, &errs}); !strings.Contains(errs.String(), "/etc/turngate/users") {
+		t.Errorf("users was not uncommented: %s", &errs)
+	}
+}
+
+// systemd finds nothing wrong with the unit, and little that the service could do.
+func TestDeployedUnit(t *testing.T) {
+	analyze := peers.Find("systemd-analyze")
+	if analyze == "" {
+		t.Skip("not on this machine: systemd-analyze (Debian: systemd)")
+	}
+	text, err := os.ReadFile("../../deploy/turngate.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := filepath.Join(t.TempDir(), "turngate.service")
+	here := strings.NewReplacer("/usr/local/bin/turngate", self, "User=turngate", "User=daemon", "Group=turngate", "Group=daemon").Replace(string(text))
+	if err := os.WriteFile(unit, []byte(here), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(analyze, "verify", unit).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+	}
+	const most = "25" // tenths; systemd calls up to 4 OK
+	if out, err := exec.Command(analyze, "security", "--offline=true", "--no-pager", "--threshold="+most, unit).CombinedOutput(); err != nil {
+		t.Errorf("systemd-analyze security: %v\n%s", err, out)
+	}
+}
+
+// The page names every setting.
+func TestServerPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/server.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range service.SettingNames() {
+		if !regexp.MustCompile("(?m)^\\|.*`--" + name + "`").Match(page) {
+			t.Errorf("docs/server.md: no row for --%s", name)
+		}
+	}
+}
