@@ -21,11 +21,12 @@ type lines struct {
 	queue    chan entry
 	done     chan struct{}
 	lostLine func(n int) []byte // renders the count
+	failed   func(error)        // told of the first of several writes in a row that fail; may be nil
+	failing  bool               // the last one did
 
 	mu     sync.Mutex
 	closed bool
 	lost   int
-	failed error // the last error of writing since err was called
 }
 
 // An entry is a line, or what the lines behind it go to.
@@ -34,9 +35,9 @@ type entry struct {
 	to   io.WriteCloser
 }
 
-// newLines owns w and a goroutine until close.
-func newLines(w io.WriteCloser, lostLine func(n int) []byte) *lines {
-	l := &lines{queue: make(chan entry, maxQueued), done: make(chan struct{}), lostLine: lostLine}
+// newLines owns w and a goroutine, which calls failed, until close.
+func newLines(w io.WriteCloser, lostLine func(n int) []byte, failed func(error)) *lines {
+	l := &lines{queue: make(chan entry, maxQueued), done: make(chan struct{}), lostLine: lostLine, failed: failed}
 	go l.run(w)
 	return l
 }
@@ -84,20 +85,10 @@ func (l *lines) writeLost(w io.Writer) {
 }
 
 func (l *lines) note(err error) {
-	if err != nil {
-		l.mu.Lock()
-		l.failed = err
-		l.mu.Unlock()
+	if err != nil && !l.failing && l.failed != nil {
+		l.failed(err)
 	}
-}
-
-// err returns the last error of writing since it was asked before.
-func (l *lines) err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	err := l.failed
-	l.failed = nil
-	return err
+	l.failing = err != nil
 }
 
 // changeTo makes the lines from now on go to w, and closes what they went to. It waits for room in
@@ -126,7 +117,7 @@ func (l *lines) close() error {
 	defer t.Stop()
 	select {
 	case <-l.done:
-		return l.err()
+		return nil
 	case <-t.C:
 		return fmt.Errorf("%d lines were not written within %v", len(l.queue), flushTimeout)
 	}

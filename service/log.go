@@ -2,7 +2,6 @@ package service
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -54,19 +53,20 @@ type logs struct {
 
 func openLogs(c *Config, p Process) (*logs, error) {
 	l := &logs{path: c.Audit}
+	var audit io.WriteCloser
 	if c.Audit != "" {
-		w, err := l.openAudit(p.Stdout)
-		if err != nil {
+		var err error
+		if audit, err = l.openAudit(p.Stdout); err != nil {
 			return nil, fmt.Errorf("audit: %w", err)
 		}
-		l.audit = newLines(w, lostLine(true))
 	}
-	l.main = newLines(unclosed{p.Stderr}, lostLine(c.LogJSON))
+	l.main = newLines(unclosed{p.Stderr}, lostLine(c.LogJSON), nil) // whom to tell?
 	handler := newHandler(l.main, c.LogJSON, c.LogLevel)
 	l.service, l.server = slog.New(handler), slog.New(handler)
-	if l.audit != nil {
-		audit := newHandler(l.audit, true, slog.LevelInfo)
-		l.server, l.accounts = slog.New(slog.NewMultiHandler(handler, audit)), slog.New(audit)
+	if audit != nil {
+		l.audit = newLines(audit, lostLine(true), func(err error) { l.service.Error("audit log: records are lost", "error", err) })
+		records := newHandler(l.audit, true, slog.LevelInfo)
+		l.server, l.accounts = slog.New(slog.NewMultiHandler(handler, records)), slog.New(records)
 	}
 	return l, nil
 }
@@ -83,30 +83,27 @@ type unclosed struct{ io.Writer }
 
 func (unclosed) Close() error { return nil }
 
-// reopen opens the audit file anew, which may have been moved away meanwhile. Its error includes
-// what went wrong with writing since the last time.
+// reopen opens the audit file anew, which may have been moved away meanwhile.
 func (l *logs) reopen() error {
-	if l.audit == nil {
+	if l.audit == nil || l.path == "-" {
 		return nil
 	}
-	failed := l.audit.err()
-	if l.path == "-" {
-		return failed
-	}
 	f, err := l.openAudit(nil)
-	if err == nil {
-		err = l.audit.changeTo(f)
+	if err != nil {
+		return err
 	}
-	return errors.Join(failed, err)
+	return l.audit.changeTo(f)
 }
 
-// close writes what is queued.
+// close writes what is queued. Its error is about the audit log only: who reads the log may have
+// ended before us, and has the right to.
 func (l *logs) close() error {
 	var err error
 	if l.audit != nil {
 		if err = l.audit.close(); err != nil {
-			l.service.Error("audit log", "error", err)
+			err = fmt.Errorf("audit log: %w", err)
 		}
 	}
-	return errors.Join(err, l.main.close())
+	_ = l.main.close()
+	return err
 }

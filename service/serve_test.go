@@ -105,6 +105,36 @@ func TestReload(t *testing.T) {
 	c.check(t, "after a reload that failed")
 }
 
+// Who is no user any more keeps the allocation until it must be refreshed.
+func TestReloadWithoutAUser(t *testing.T) {
+	r := serve(t, nil)
+	c := startCall(t, r)
+	write(t, r.dir, "users", "bob:"+bobPassword+"\n")
+	r.signals <- syscall.SIGHUP
+	r.log.await(t, "msg=reloaded", 1)
+	if err := c.WriteChannel(c.channel, []byte("still here")); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, err := c.peer.ReadFromUDPAddrPort(make([]byte, 100)); n != 10 || err != nil {
+		t.Errorf("the peer got %d bytes, %v, want 10", n, err)
+	}
+	var refused *turntcp.Error
+	if _, err := c.Refresh(soon(t), 10*time.Minute); !errors.As(err, &refused) || refused.Code != 401 {
+		t.Errorf("refresh: got %v, want error 401", err)
+	}
+}
+
+// An audit log that cannot be written is told of at once, and costs nobody a call.
+func TestAuditDiskFull(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("no /dev/full here")
+	}
+	r := serve(t, func(_ string, flags map[string][]string) { flags["audit"] = []string{"/dev/full"} })
+	c := startCall(t, r)
+	r.log.await(t, `level=ERROR msg="audit log: records are lost" error="write /dev/full: no space left on device"`, 1)
+	c.check(t, "with a full disk")
+}
+
 func TestDrain(t *testing.T) {
 	r := serve(t, nil)
 	c, idle := startCall(t, r), r.client(t, "alice", alicePassword, nil)
@@ -121,8 +151,8 @@ func TestDrain(t *testing.T) {
 		}
 	}
 	var refused *turntcp.Error
-	if a, err := idle.Allocate(soon(t)); !errors.As(err, &refused) {
-		t.Errorf("a new allocation: got %v, %v, want that it is refused", a, err)
+	if a, err := idle.Allocate(soon(t)); !errors.As(err, &refused) || refused.Code != 401 {
+		t.Errorf("a new allocation: got %v, %v, want error 401", a, err)
 	}
 	c.check(t, "draining")
 	r.signals <- syscall.SIGHUP

@@ -52,6 +52,9 @@ func (c *serveCmd) Run(ctx context.Context, std stdio, k *kong.Context) error {
 	if !c.CheckConfig {
 		signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, os.Interrupt)
 		defer signal.Stop(signals)
+		// Who reads the log may end before us. Go would then end us, too, at the next line.
+		signal.Ignore(syscall.SIGPIPE)
+		defer signal.Reset(syscall.SIGPIPE)
 	}
 	cfg, err := service.Load(service.Sources{Flags: givenFlags(k), Env: os.Getenv, File: c.configFile()})
 	if err != nil {

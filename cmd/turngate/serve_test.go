@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/turngate/turngate/internal/peers"
 	"github.com/turngate/turngate/service"
+	"github.com/turngate/turngate/turntcp"
 )
 
 // Every setting has a flag, and every flag but these is a setting.
@@ -257,6 +259,56 @@ func TestServeSecondSignal(t *testing.T) {
 	s.await(t, "msg=draining")
 	s.end(t)
 	<-done
+}
+
+// The end of whoever reads the log is not the server's.
+func TestServeWithoutLogReader(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	users := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(users, []byte("alice:"+servePassword+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "serve", "--listen", "tcp://127.0.0.1:0", "--realm", "example.com", "--relay-ip", "127.0.0.1", "--users", users)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	var addr string
+	for s := bufio.NewScanner(stderr); s.Scan() && !strings.Contains(s.Text(), "msg=serving"); {
+		if m := listening.FindStringSubmatch(s.Text()); m != nil {
+			addr = m[2]
+		}
+	}
+	stderr.Close()
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil { // which it logs
+		t.Fatal(err)
+	}
+	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := turntcp.NewClient(conn, turntcp.ClientConfig{Username: "alice", Password: servePassword, Timeout: 10 * time.Second})
+	defer c.Close()
+	if _, err := c.Allocate(context.Background()); err != nil { // which it logs, too
+		t.Errorf("allocate: %v", err)
+	}
+	if _, err := c.Refresh(context.Background(), 0); err != nil {
+		t.Errorf("refresh: %v", err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("got %v, want exit status 0", err)
+	}
 }
 
 // The example configuration is good as it stands, and with what is commented out, but for the files
