@@ -52,6 +52,20 @@ func (l *loader) checkAudit(c *Config) {
 	}
 }
 
+// otherFiles are open besides connections and relays: listeners, logs, the runtime's own.
+const otherFiles = 64
+
+// limitWarning says that the system allows fewer open files than the connections need, with a relay
+// each; "" if it does not, or limit is 0 for none.
+func limitWarning(limit uint64, connections int) string {
+	need := 2*uint64(connections) + otherFiles
+	if limit == 0 || limit >= need {
+		return ""
+	}
+	return fmt.Sprintf("the process may open %d files, and %d connections with a relay each need %d (ulimit -n, LimitNOFILE=)",
+		limit, connections, need)
+}
+
 // readMaterial reads the files for the first time.
 func (l *loader) readMaterial(c *Config) {
 	m, problems := readMaterial(c)
@@ -64,6 +78,9 @@ func (l *loader) readMaterial(c *Config) {
 	}
 	c.initial = m
 	c.Warnings = m.warnings
+	if w := limitWarning(openFiles(), c.MaxConnections); w != "" {
+		c.Warnings = append(c.Warnings, w)
+	}
 }
 
 // A materialProblem is one with a file that a setting names.

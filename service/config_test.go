@@ -220,6 +220,18 @@ func TestSyntaxErrors(t *testing.T) {
 	}
 }
 
+func TestLimitWarning(t *testing.T) {
+	const want = "the process may open 1024 files, and 1000 connections with a relay each need 2064 (ulimit -n, LimitNOFILE=)"
+	if got := limitWarning(1024, 1000); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for _, limit := range []uint64{0, 2064, 1 << 63} {
+		if got := limitWarning(limit, 1000); got != "" {
+			t.Errorf("%d: got %q, want none", limit, got)
+		}
+	}
+}
+
 func TestCertificateOfAnotherKey(t *testing.T) {
 	dir, other := configDir(t), configDir(t)
 	file := write(t, dir, "c.yaml", strings.ReplaceAll(good, "$DIR", dir))

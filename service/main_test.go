@@ -111,7 +111,7 @@ func serve(t *testing.T, change func(dir string, flags map[string][]string)) *ru
 	cert, key := writeCertificate(t, dir, 1, time.Now().Add(time.Hour))
 	flags := map[string][]string{
 		"listen": {"tcp://127.0.0.1:0", "tls://127.0.0.1:0"}, "cert": {cert}, "key": {key},
-		"realm": {"test"}, "relay-ip": {"127.0.0.1"}, "allow-peer": {"127.0.0.1"},
+		"realm": {"test"}, "relay-ip": {"127.0.0.1"}, "allow-peer": {"127.0.0.1"}, "max-connections": {"100"},
 		"users":            {write(t, dir, "users", "alice:"+alicePassword+"\n")},
 		"auth-secret-file": {write(t, dir, "secrets", firstSecret+"\n")},
 	}

@@ -329,7 +329,7 @@ func TestDeployedConfig(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ours := []string{"serve", "--check-config", "--cert", writePair(t, dir), "--key", filepath.Join(dir, "key.pem"),
+	ours := []string{"serve", "--check-config", "--max-connections", "100", "--cert", writePair(t, dir), "--key", filepath.Join(dir, "key.pem"),
 		"--auth-secret-file", filepath.Join(dir, "secrets"), "--relay-ip", "127.0.0.1", "--audit", filepath.Join(dir, "audit")}
 	for _, args := range [][]string{{"--config", example}, {"--config", all, "--users", filepath.Join(dir, "users")}} {
 		var out, errs bytes.Buffer
