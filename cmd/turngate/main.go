@@ -37,6 +37,7 @@ type stdio struct {
 }
 
 type cli struct {
+	Check      checkCmd      `cmd:"" help:"Say why TURN does not get through a proxy, and what to do about it."`
 	Matrix     matrixCmd     `cmd:"" help:"Carry TURN through every proxy and authentication, and print a table."`
 	Lab        labCmd        `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`
 	Connect    connectCmd    `cmd:"" help:"Join standard input and output to a tunnel (ssh's ProxyCommand)."`
@@ -50,6 +51,7 @@ const description = `TURN over TCP and TLS through authenticating HTTP proxies: 
 Exit status: 0 as wished, 1 the thing tested failed, 2 wrong usage, 3 could not be judged.
 
 Examples:
+  turngate check --proxy http://proxy.corp:8080 --auth ntlm --proxy-user alice --turn turns:turn.corp:443 --turn-user u
   turngate matrix                                every cell of the embedded lab
   turngate matrix --lab real --run 'ntlm/*'      NTLM through Squid and Apache
   turngate lab                                   proxies to try a client against

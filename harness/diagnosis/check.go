@@ -1,0 +1,162 @@
+package diagnosis
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/turngate/turngate/proxyconnect"
+	"github.com/turngate/turngate/turntcp"
+)
+
+// A Check is one path to look at. Run may be called again and concurrently as long as no field changes,
+// but each run may cost one rejection of a wrong password.
+type Check struct {
+	// Dialer names the proxy and what there is to prove oneself with. Its Budget and Timeout are not
+	// used: a run has one budget of one rejection, so that a wrong password costs one attempt.
+	Dialer *proxyconnect.Dialer
+	TURN   TURN
+
+	// Timeout is for each stage; authentication, which may ask several servers, has three times as
+	// long. Default 10 s.
+	Timeout time.Duration
+
+	// Pings is how many datagrams the media stage sends, one after the other. Default 20.
+	Pings int
+
+	// Progress is called after each stage, by the goroutine of Run.
+	Progress func(Stage)
+}
+
+const (
+	defaultTimeout = 10 * time.Second
+	defaultPings   = 20
+	directTimeout  = 3 * time.Second // firewalls let the direct way run into nothing
+)
+
+// Run walks the path until a stage fails, then looks at the way without the proxy. It ends within the
+// sum of the stages' deadlines, or soon after ctx does.
+func (c *Check) Run(ctx context.Context) Report {
+	w := &walk{Check: c, budget: new(proxyconnect.Budget), report: &Report{
+		Format: Format, Started: time.Now(), Proxy: c.Dialer.Proxy, Target: c.TURN.Address, Secure: c.TURN.Secure,
+	}}
+	defer w.close()
+	w.host, w.port, w.secure = proxyAddress(c.Dialer.Proxy)
+	for _, s := range w.stages() {
+		w.step(ctx, s)
+	}
+	if ctx.Err() == nil {
+		w.direct(ctx)
+	}
+	w.report.Interrupted = ctx.Err() != nil
+	return *w.report
+}
+
+// A walk is one run: what the stages leave for the ones after them.
+type walk struct {
+	*Check
+	report             *Report
+	budget             *proxyconnect.Budget
+	host, port         string // of the proxy
+	secure             bool
+	failed             bool
+	conn               net.Conn      // to the proxy, then the tunnel
+	tunnel             *observedConn // the tunnel, to see what passes
+	tunnelErr          error         // of a request that was let in and led nowhere
+	last               time.Duration // what the last CONNECT took
+	near, far          *turntcp.Client
+	nearRelay          turntcp.Allocation
+	answered, received chan struct{}
+}
+
+// A stage does its work and returns its evidence.
+type stage struct {
+	name string
+	run  func(context.Context) (detail string, err error)
+	long bool
+}
+
+// skipped is the error of a stage that there is no need for.
+type skipped string
+
+func (s skipped) Error() string { return string(s) }
+
+func (w *walk) stages() []stage {
+	return []stage{
+		{StageResolve, w.resolve, false},
+		{StageTCP, w.connectProxy, false},
+		{StageProxyTLS, w.secureProxy, false},
+		{StageConnect, w.ask, false},
+		{StageAuth, w.authenticate, true},
+		{StageTunnel, w.enterTunnel, false},
+		{StageTURNTLS, w.secureTunnel, false},
+		{StageBinding, w.bind, false},
+		{StageAllocate, w.allocate, false},
+		{StageMedia, w.media, true},
+	}
+}
+
+func (w *walk) step(ctx context.Context, s stage) {
+	done := Stage{Name: s.name, Outcome: NotReached}
+	if !w.failed {
+		done = w.try(ctx, s)
+		w.failed = done.Outcome == Failed
+	}
+	w.report.Stages = append(w.report.Stages, done)
+	if w.Progress != nil {
+		w.Progress(done)
+	}
+}
+
+func (w *walk) try(ctx context.Context, s stage) Stage {
+	limit := w.timeout()
+	if s.long {
+		limit *= 3
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	start := time.Now()
+	detail, err := s.run(ctx)
+	done := Stage{Name: s.name, Outcome: OK, Detail: detail, Milliseconds: milliseconds(time.Since(start))}
+	if s.name == StageTunnel {
+		done.Milliseconds = milliseconds(w.last)
+	}
+	var skip skipped
+	switch {
+	case errors.As(err, &skip):
+		done.Outcome, done.Detail = Skipped, string(skip)
+	case err != nil:
+		done.Outcome, done.Kind, done.Error = Failed, kindOf(err), errorText(err)
+	}
+	return done
+}
+
+// errorText leaves out of a dial's error what the report holds elsewhere.
+func errorText(err error) string {
+	if ce, ok := err.(*proxyconnect.ConnectError); ok {
+		return ce.Err.Error()
+	}
+	return err.Error()
+}
+
+func (w *walk) timeout() time.Duration {
+	if w.Timeout <= 0 {
+		return defaultTimeout
+	}
+	return w.Timeout
+}
+
+// close ends what the walk has opened.
+func (w *walk) close() {
+	for _, c := range []*turntcp.Client{w.near, w.far} {
+		if c != nil {
+			c.Close()
+		}
+	}
+	if w.conn != nil {
+		w.conn.Close()
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

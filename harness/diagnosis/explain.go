@@ -1,0 +1,237 @@
+package diagnosis
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// A Confidence says how much a finding is worth.
+type Confidence string
+
+// The confidences, best first.
+const (
+	Certain  Confidence = "certain"
+	Likely   Confidence = "likely"
+	Possible Confidence = "possible"
+)
+
+// A Finding is an explanation of what a report holds.
+type Finding struct {
+	Code       string     `json:"code"` // see Catalogue
+	Confidence Confidence `json:"confidence"`
+	Fact       string     `json:"fact"`   // what was seen
+	Cause      string     `json:"cause"`  // why that is so
+	Action     string     `json:"action"` // what to do next
+}
+
+// Explain says why a path failed, the best explanation first. It returns nothing for a path that works
+// and for one that was interrupted. It is pure.
+func Explain(r Report) []Finding {
+	failure, failed := r.Failure()
+	if !failed || failure.Kind == KindCanceled {
+		return nil
+	}
+	e := &explainer{r: &r, s: failure}
+	explain := map[string]func(){
+		StageResolve: e.reaching, StageTCP: e.reaching, StageProxyTLS: e.proxyTLS, StageConnect: e.connect,
+		StageAuth: e.authentication, StageTunnel: e.tunnel, StageTURNTLS: e.tunnelTLS,
+		StageBinding: e.turn, StageAllocate: e.turn, StageMedia: e.media,
+	}[failure.Name]
+	if explain != nil {
+		explain()
+	}
+	if len(e.findings) == 0 {
+		e.add("path.other", Possible, "%s: %s", failure.Name, failure.Error)
+	}
+	return e.findings
+}
+
+// explainer gathers the findings for one failed stage.
+type explainer struct {
+	r        *Report
+	s        Stage
+	findings []Finding
+}
+
+func (e *explainer) add(code string, c Confidence, format string, args ...any) {
+	about := entry(code)
+	e.findings = append(e.findings, Finding{code, c, fmt.Sprintf(format, args...), about.Cause, about.Action})
+}
+
+func (e *explainer) host() string {
+	host, _, _ := proxyAddress(e.r.Proxy)
+	return host
+}
+
+// reaching is about the name of the proxy and the connection to it.
+func (e *explainer) reaching() {
+	switch e.s.Kind {
+	case KindUnknownName:
+		e.add("proxy.unknown-name", Certain, "%s has no address: %s", e.host(), e.s.Error)
+	case KindTimeout:
+		e.add("proxy.timeout", Certain, "%s: no answer within %s", e.s.Name, e.took())
+	default:
+		e.add("proxy.unreachable", Certain, "%s", e.s.Error)
+	}
+}
+
+func (e *explainer) took() string {
+	return time.Duration(e.s.Milliseconds * float64(time.Millisecond)).Round(10 * time.Millisecond).String()
+}
+
+func (e *explainer) proxyTLS() {
+	switch e.s.Kind {
+	case KindTimeout: // an http proxy waits for the end of a line
+		e.add("proxy.tls", Likely, "the proxy accepts the connection, and does not answer with TLS within %s", e.took())
+		e.add("proxy.timeout", Possible, "TLS to the proxy: no answer within %s", e.took())
+	default:
+		e.add("proxy.tls", Certain, "%s%s", e.s.Error, issuedBy(e.r.ProxyTLS))
+	}
+}
+
+func issuedBy(t *TLS) string {
+	if t == nil || t.Issuer == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (certificate of %q, issued by %q)", t.Subject, t.Issuer)
+}
+
+// connect is about CONNECT without credentials.
+func (e *explainer) connect() {
+	switch e.s.Kind {
+	case KindTimeout:
+		e.add("proxy.timeout", Certain, "the proxy accepts the connection, and does not answer CONNECT within %s", e.took())
+	case KindClosed:
+		for _, p := range e.r.Probes {
+			if p.TLS {
+				e.add("proxy.not-http", Certain, "the proxy closes a connection without TLS, and answers to TLS at the same port")
+				return
+			}
+		}
+		e.add("proxy.closed", Certain, "the proxy closed the connection instead of answering CONNECT")
+	case KindNotHTTP:
+		e.add("proxy.not-http", Certain, "%s", e.s.Error)
+	case KindRefused:
+		e.refusal(e.r.Answer)
+	}
+}
+
+// refusal is about a status that is neither 2xx nor a challenge, before any challenge.
+func (e *explainer) refusal(a *Answer) {
+	if a == nil {
+		return
+	}
+	e.status(a, func() { e.forbidden(a) })
+}
+
+// status is about what a status says by itself, before and after authentication; forbidden is for the
+// others.
+func (e *explainer) status(a *Answer, forbidden func()) {
+	switch {
+	case a.Status/100 == 3, a.Status == 511:
+		to := ""
+		if a.Location != "" {
+			to = " to " + a.Location
+		}
+		e.add("proxy.login-page", Certain, "the proxy answers CONNECT with %d %s%s", a.Status, a.Reason, to)
+	case a.Status == 431, a.Status == 413, a.Status == 414:
+		e.add("proxy.header-too-large", Certain, "the proxy answers CONNECT with %d %s", a.Status, a.Reason)
+	case a.Status/100 == 5:
+		e.add("proxy.target-unreachable", Likely, "the proxy answers CONNECT with %s%s; %s", e.words(a), squid(a), e.beside())
+	default:
+		forbidden()
+	}
+}
+
+func (e *explainer) words(a *Answer) string { return fmt.Sprintf("%d %s", a.Status, a.Reason) }
+
+func squid(a *Answer) string {
+	if a.Squid == "" {
+		return ""
+	}
+	return " (" + a.Squid + ")"
+}
+
+// beside says how far the way without the proxy led.
+func (e *explainer) beside() string {
+	switch d := e.r.Direct; {
+	case d == nil:
+		return "the way without the proxy was not tried"
+	case d.Reached == "STUN":
+		return "without the proxy, the TURN server answers"
+	case d.Reached == "nothing":
+		return "without the proxy, the TURN server is not reached either"
+	default:
+		return "without the proxy, we get as far as " + d.Reached
+	}
+}
+
+// forbidden is about a refusal; the probes tell what it hangs on.
+func (e *explainer) forbidden(a *Answer) {
+	host, port, _ := net.SplitHostPort(e.r.Target)
+	fact := fmt.Sprintf("the proxy answers CONNECT to %s with %s%s before it asks who we are", e.r.Target, e.words(a), squid(a))
+	for _, p := range e.r.Probes {
+		code := map[string]string{ProbePort: "proxy.ssl-ports", ProbeUserAgent: "proxy.user-agent", ProbeALPN: "proxy.alpn"}[p.Change]
+		if code != "" && p.Status != 0 && p.Status != a.Status {
+			e.add(code, Certain, "%s; the same request %s gets %d", fact, probed(p.Change), p.Status)
+		}
+	}
+	if net.ParseIP(host) != nil {
+		e.add("proxy.ip-target", Possible, "%s, which is an address", fact)
+	}
+	e.add("proxy.refused", Likely, "%s", fact)
+	if !e.has("proxy.ssl-ports") && port != "443" && !e.probed(ProbePort) {
+		e.add("proxy.ssl-ports", Possible, "port %s is not 443", port)
+	}
+	if last := len(e.findings) - 1; last > 0 && e.findings[last].Code == "proxy.refused" && e.findings[0].Confidence == Certain {
+		e.findings = e.findings[:last] // the cause is known
+	}
+	if e.findings[0].Code == "proxy.ip-target" { // a guess does not go before the plain fact
+		e.findings[0], e.findings[1] = e.findings[1], e.findings[0]
+	}
+}
+
+func probed(change string) string {
+	if change == ProbePort {
+		return "for port 443"
+	}
+	return change
+}
+
+func (e *explainer) has(code string) bool {
+	for _, f := range e.findings {
+		if f.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *explainer) probed(change string) bool {
+	for _, p := range e.r.Probes {
+		if p.Change == change && p.Status != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// tunnel is about the answer to a request with accepted credentials.
+func (e *explainer) tunnel() {
+	a := e.r.Refusal
+	if a == nil {
+		return
+	}
+	e.status(a, func() {
+		e.add("proxy.refused-after-auth", Certain, "the proxy takes the credentials and answers %s%s", e.words(a), squid(a))
+	})
+}
+
+func list(words []string) string {
+	if len(words) == 0 {
+		return "nothing"
+	}
+	return strings.Join(words, ", ")
+}

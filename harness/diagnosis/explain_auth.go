@@ -1,0 +1,185 @@
+package diagnosis
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// authentication is about what became of the credentials.
+func (e *explainer) authentication() {
+	switch e.s.Kind {
+	case KindRejected:
+		e.rejected()
+	case KindNoScheme:
+		e.noScheme()
+	case KindCleartext:
+		e.kerberos()
+		e.add("auth.cleartext", Certain, "the proxy offers %s; the URL is http://", e.offered())
+	case KindNoCredential:
+		e.kerberos()
+		e.add("auth.no-credential", Certain, "the proxy offers %s; %s", e.offered(), e.why())
+	case KindTimeout:
+		e.timeout()
+	case KindNotKept:
+		e.add("ntlm.connection-not-kept", Certain, "%s: the proxy answers the first leg and says that it closes the connection", e.last().Mechanism)
+	case KindEndless:
+		e.add("proxy.endless-challenges", Certain, "%s: after %d requests with credentials the proxy still challenges", e.last().Mechanism, e.last().Requests)
+	case KindClosed:
+		e.closed()
+	case KindUnreachable:
+		e.add("proxy.unreachable", Certain, "a second connection: %s", e.s.Error)
+	default:
+		e.kerberos()
+		e.add("proxy.auth-failed", Likely, "%s", e.s.Error)
+	}
+}
+
+func (e *explainer) offered() string {
+	if e.r.Answer == nil {
+		return "nothing"
+	}
+	return list(e.r.Answer.Offered)
+}
+
+// last is the last mechanism that was tried.
+func (e *explainer) last() (last Attempt) {
+	for _, a := range e.r.Attempts {
+		if a.Outcome != NotOffered && a.Outcome != NotTried {
+			last = a
+		}
+	}
+	return last
+}
+
+func (e *explainer) noScheme() {
+	var ours []string
+	for _, a := range e.r.Attempts {
+		ours = append(ours, a.Mechanism)
+	}
+	e.add("proxy.no-common-scheme", Certain, "the proxy offers %s; we were to use %s", e.offered(), list(ours))
+}
+
+// why tells what each mechanism lacked.
+func (e *explainer) why() string {
+	var lines []string
+	for _, a := range e.r.Attempts {
+		if a.Error != "" {
+			lines = append(lines, a.Mechanism+": "+a.Error)
+		}
+	}
+	if len(lines) == 0 {
+		return "no mechanism could begin"
+	}
+	return strings.Join(lines, "; ")
+}
+
+// rejected is about a password or a ticket that somebody does not accept.
+func (e *explainer) rejected() {
+	for _, a := range e.r.Attempts {
+		switch {
+		case a.Outcome == Rejected && a.KDC != nil && a.KDC.Code != 0:
+			e.kdc(a)
+		case a.Outcome == Rejected && a.NTLM != nil && a.NTLM.Challenges > 1:
+			e.add("proxy.endless-challenges", Likely, "%s: the proxy answers the response with another challenge, which is no plain refusal%s", a.Mechanism, e.notTried())
+			e.add("proxy.auth-rejected", Possible, "%s: %s", a.Mechanism, a.Error)
+		case a.Outcome == Rejected:
+			e.add("proxy.auth-rejected", Likely, "%s: %s%s", a.Mechanism, a.Error, e.notTried())
+			if a.NTLM != nil {
+				e.add("ntlm.multiplexed", Possible, "the proxy challenged (domain %q), and answers the response with a challenge for everybody", a.NTLM.Domain)
+			}
+		}
+	}
+	for _, a := range e.r.Attempts {
+		if a.Outcome == TicketRefused {
+			e.add("kerberos.ticket-refused", Likely, "%s: %s", a.Mechanism, a.Error)
+		}
+	}
+	if len(e.findings) == 0 {
+		e.add("proxy.auth-rejected", Likely, "%s", e.s.Error)
+		return
+	}
+	e.gaveWay()
+}
+
+// notTried names what the budget held back.
+func (e *explainer) notTried() string {
+	var names []string
+	for _, a := range e.r.Attempts {
+		if a.Outcome == NotTried {
+			names = append(names, a.Mechanism)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; not tried after that: " + strings.Join(names, ", ")
+}
+
+// gaveWay adds what Kerberos met before another mechanism was rejected.
+func (e *explainer) gaveWay() {
+	for _, a := range e.r.Attempts {
+		if a.Outcome == NoCredential && a.KDC != nil {
+			e.kdc(a)
+		}
+	}
+}
+
+// kerberos adds what KDCs said to mechanisms that had nothing in the end.
+func (e *explainer) kerberos() {
+	for _, a := range e.r.Attempts {
+		switch {
+		case a.Outcome == TicketRefused:
+			e.add("kerberos.ticket-refused", Likely, "%s: %s", a.Mechanism, a.Error)
+		case a.KDC != nil:
+			e.kdc(a)
+		case a.Outcome == NoCredential && a.Mechanism == "Kerberos" && net.ParseIP(e.host()) != nil:
+			e.add("kerberos.proxy-address", Likely, "the proxy is %s; %s", e.host(), a.Error)
+		}
+	}
+}
+
+// kdcCodes are the codes of RFC 4120 section 7.5.9 that have an explanation of their own.
+var kdcCodes = map[int32]string{
+	1: "kerberos.client-revoked", 6: "kerberos.client-unknown", 7: "kerberos.spn-unknown", 14: "kerberos.etype",
+	18: "kerberos.client-revoked", 23: "kerberos.client-revoked", 24: "kerberos.preauth-failed",
+	31: "kerberos.preauth-failed", 37: "kerberos.clock-skew",
+}
+
+func (e *explainer) kdc(a Attempt) {
+	k := a.KDC
+	if k.Unreachable {
+		e.add("kerberos.kdc-unreachable", Certain, "%s: %s", a.Mechanism, a.Error)
+		return
+	}
+	code := kdcCodes[k.Code]
+	if code == "" {
+		code = "kerberos.error"
+	}
+	fact := fmt.Sprintf("KDC %s answers %s to %s for %s", k.Address, k.Name, k.Principal, k.Service)
+	if offset := time.Duration(k.OffsetSeconds * float64(time.Second)); offset.Abs() > 2*time.Minute {
+		fact += fmt.Sprintf("; its clock minus ours is %v", offset)
+	}
+	e.add(code, Certain, "%s", fact)
+}
+
+func (e *explainer) timeout() {
+	e.kerberos()
+	waiting := "for a KDC"
+	if n := len(e.r.Requests); n > 0 && e.r.Requests[n-1].Status == 0 {
+		if waiting = "for the proxy's answer to " + e.r.Requests[n-1].Mechanism; e.r.Requests[n-1].Mechanism == "" {
+			waiting = "for the proxy's answer to CONNECT"
+		}
+	}
+	e.add("auth.timeout", Certain, "after %s still waiting %s", e.took(), waiting)
+}
+
+// closed is about a connection that ends without an answer to credentials.
+func (e *explainer) closed() {
+	if a := e.last(); a.NTLM != nil {
+		e.add("ntlm.closed-between-legs", Certain, "%s: the proxy sent its challenge (domain %q) and closed the connection instead of answering the response", a.Mechanism, a.NTLM.Domain)
+		return
+	}
+	e.add("proxy.closed-on-credentials", Certain, "%s: the proxy closed the connection instead of answering", e.last().Mechanism)
+}
