@@ -38,9 +38,7 @@ type conn struct {
 	nc     net.Conn
 	frames *FrameReader
 	ending sync.Once
-
-	writing sync.Mutex // responses and relayed data come from different goroutines
-
+	out    *outbox
 	// Of the goroutine that reads, in which pion calls back:
 	generator relayGenerator
 	up        upstream
@@ -57,11 +55,14 @@ type conn struct {
 }
 
 func newConn(s *Server, nc net.Conn, secure *tls.Config) *conn {
-	c := &conn{srv: s, nc: nc, log: s.log.With("client", nc.RemoteAddr(), "transport", "tcp")}
+	c := &conn{srv: s, log: s.log.With("client", nc.RemoteAddr(), "transport", "tcp")}
+	sock := newSocket(nc, s.cfg.WriteTimeout, s.running.Go, func(err error) { c.hangUp(noData(err)) })
+	c.nc = sock
 	if secure != nil {
 		c.log = s.log.With("client", nc.RemoteAddr(), "transport", "tls")
-		c.nc = tls.Server(nc, secure)
+		c.nc = tls.Server(sock, secure)
 	}
+	c.out = newOutbox(c.nc, sock, s.cfg.MaxQueueDelay)
 	c.generator.conn = c
 	c.frames = NewFrameReader(c.nc, maxServerFrame)
 	return c
@@ -155,34 +156,16 @@ func (c *conn) WriteTo(p []byte, _ net.Addr) (int, error) {
 	return len(p), nil
 }
 
-// send writes whole frames or ends the connection: after a part of one the client could not find the
-// next.
+// send sends whole frames, or ends the connection. It does not wait for the client.
 func (c *conn) send(b burst) error {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	err := c.nc.SetWriteDeadline(time.Now().Add(c.srv.cfg.WriteTimeout))
-	for rest := b.frames; err == nil && len(rest) > 0; {
-		var frames []byte
-		frames, rest = c.record(rest)
-		_, err = c.nc.Write(frames)
-	}
+	err := c.out.send(b)
 	if err != nil {
-		c.hangUp(fmt.Errorf("the client takes no data: %w", err))
-		return err
+		c.hangUp(noData(err))
 	}
-	b.sent()
-	return nil
+	return err
 }
 
-// record cuts off what to write in one call, which TLS makes one record of: one frame there, because
-// coturn's turnutils_uclient takes what a record brings for one message and loses the others.
-func (c *conn) record(frames []byte) (first, rest []byte) {
-	if _, secure := c.nc.(*tls.Conn); secure {
-		n := Frame(frames).size()
-		return frames[:n], frames[n:]
-	}
-	return frames, nil
-}
+func noData(err error) error { return fmt.Errorf("the client takes no data: %w", err) }
 
 // hangUp closes the connection, which ends the goroutine that reads it. The first reason counts.
 func (c *conn) hangUp(reason error) {

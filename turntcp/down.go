@@ -26,13 +26,13 @@ func (f *flow) down(in *inbox) {
 			continue
 		}
 		if len(out.frames) > 0 && len(out.frames)+len(payload)+maxOverhead > maxSegment {
-			f.conn.send(out)
+			_ = f.conn.send(out) // its failure ends the connection
 			out = burst{frames: out.frames[:0], counts: &f.counts}
 		}
 		out.append(from, channel, payload)
 	}
 	if len(out.frames) > 0 {
-		f.conn.send(out)
+		_ = f.conn.send(out)
 	}
 	in.out = out.frames
 }
@@ -43,6 +43,7 @@ type burst struct {
 	frames  []byte
 	packets int
 	bytes   int // of payload
+	size    int // of the frames while they are in a queue
 	counts  *counters
 }
 

@@ -39,7 +39,8 @@ type Config struct {
 
 	HandshakeTimeout    time.Duration // for the TLS handshake. Default is 10 s
 	FirstRequestTimeout time.Duration // from one request to the next while there is no allocation. Default is 60 s
-	WriteTimeout        time.Duration // after which a client that takes no data is closed. Default is 10 s
+	WriteTimeout        time.Duration // in which a client must take some data, or is closed. Default is 10 s
+	MaxQueueDelay       time.Duration // after which data that waits for a slow client is dropped. Default is 200 ms
 
 	// OnAllocationEnd is told what an allocation has relayed when it has ended, for an audit or a bill.
 	// It must return soon: the connection's end, and Server.Close, wait for it. Server.Each tells of
@@ -65,6 +66,7 @@ func (c *Config) setDefaults() {
 	c.HandshakeTimeout = orDefault(c.HandshakeTimeout, 10*time.Second)
 	c.FirstRequestTimeout = orDefault(c.FirstRequestTimeout, time.Minute)
 	c.WriteTimeout = orDefault(c.WriteTimeout, 10*time.Second)
+	c.MaxQueueDelay = orDefault(c.MaxQueueDelay, 200*time.Millisecond)
 	c.MaxConnections = orDefault(c.MaxConnections, 10000)
 	c.MaxHandshakes = orDefault(c.MaxHandshakes, 512)
 }
@@ -165,8 +167,7 @@ func (s *Server) countAllocation(by int) {
 }
 
 // Close ends the listeners, the accepted connections and their allocations, and waits for all of
-// them. It may be called twice. A TLS client that reads nothing can delay it by 5 s, the time that
-// crypto/tls gives a closing alert.
+// them. It may be called twice.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	var errs []error
