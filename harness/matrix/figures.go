@@ -129,7 +129,7 @@ func burst(ctx context.Context, from *turntcp.Client, channel uint16, to *receiv
 	})
 	frames := trainOf(channel)
 	sent, writtenOff := int64(0), int64(0)
-	for time.Since(start) < d {
+	for sent == 0 || time.Since(start) < d { // at least once, however little time there is
 		if sent-writtenOff-received.Load() > window-train {
 			if moved, err := waitProgress(ctx, from, progress); err != nil {
 				return 0, 0, err
