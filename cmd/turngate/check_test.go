@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -9,11 +11,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/turngate/turngate/harness/diagnosis"
 	"github.com/turngate/turngate/harness/lab"
 	"github.com/turngate/turngate/harness/lab/realstack"
 	"github.com/turngate/turngate/internal/peers"
+	"github.com/turngate/turngate/kerberos/kerberostest"
 )
 
 // A checkBench is a lab and the files that a user of it would have.
@@ -90,7 +94,8 @@ func (b *checkBench) check(t *testing.T, args []string) (c checked) {
 	if err := json.Unmarshal(document, &c); err != nil {
 		t.Fatalf("%v\n%s", err, document)
 	}
-	for _, secret := range []string{b.lab.User.Password, b.lab.TURN.User.Password} {
+	basic := base64.StdEncoding.EncodeToString([]byte(b.lab.User.Name + ":" + b.lab.User.Password))
+	for _, secret := range []string{b.lab.User.Password, b.lab.TURN.User.Password, basic} {
 		if strings.Contains(c.text, secret) || strings.Contains(c.document, secret) {
 			t.Errorf("the output shows a password:\n%s\n%s", c.text, c.document)
 		}
@@ -277,6 +282,84 @@ func TestCheckWrongInput(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What KDCs say is told apart, although to the proxy's 407 it is all the same.
+func TestCheckKDC(t *testing.T) {
+	b := newCheckBench(t)
+	var proxy lab.Proxy
+	for _, p := range b.lab.Proxies {
+		if p.Scheme == lab.SchemeKerberos && !p.TLS {
+			proxy = p
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		service bool // the KDC knows the proxy, under a key that the proxy has not
+		faults  kerberostest.Faults
+		want    string
+	}{
+		{"service unknown", false, kerberostest.Faults{}, "kerberos.spn-unknown"},
+		{"other key", true, kerberostest.Faults{}, "kerberos.ticket-refused"},
+		{"clock", true, kerberostest.Faults{Skew: time.Hour}, "kerberos.clock-skew"},
+		{"encryption types", true, kerberostest.Faults{RefuseEtypes: []int32{17, 18, 19, 20, 23}}, "kerberos.etype"},
+		{"locked", true, kerberostest.Faults{Revoked: []string{b.lab.User.Name}}, "kerberos.client-revoked"},
+		{"password expired", true, kerberostest.Faults{Expired: []string{b.lab.User.Name}}, "kerberos.client-revoked"},
+		{"unavailable", true, kerberostest.Faults{Unavailable: true}, "kerberos.kdc-unreachable"},
+		{"silent", true, kerberostest.Faults{DropUDP: true, DropTCP: true}, "kerberos.kdc-unreachable"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			kdc := &kerberostest.KDC{Realm: b.lab.Realm}
+			if err := kdc.AddUser(b.lab.User.Name, b.lab.User.Password); err != nil {
+				t.Fatal(err)
+			}
+			if c.service {
+				if err := kdc.AddService("HTTP/localhost"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := kdc.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer kdc.Close()
+			kdc.SetFaults(c.faults)
+			conf := b.write(t, "kdc.conf", kdc.Config())
+			got := b.check(t, b.args(proxy.URL, "kerberos", false, "--krb5-conf", conf, "--timeout", "1s"))
+			if got.status != exitFail || got.first() != c.want {
+				t.Errorf("exit status %d, first finding %q; want 1, %q\n%s", got.status, got.first(), c.want, got.text)
+			}
+		})
+	}
+}
+
+// An interrupted check judges nothing.
+func TestCheckInterrupted(t *testing.T) {
+	b := newCheckBench(t)
+	p, err := b.lab.Faulty("hang", lab.SchemeBasic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &cancelOn{text: "TLS to proxy", cancel: cancel}
+	status := run(ctx, b.args(p.URL, "basic", false, "--timeout", "1m"), stdio{strings.NewReader(""), out, out})
+	if status != exitVoid || !strings.Contains(out.String(), "interrupted: not judged") || strings.Contains(out.String(), "hint:") {
+		t.Errorf("exit status %d, want 3 and no finding:\n%s", status, out.String())
+	}
+}
+
+// cancelOn interrupts when a text is written.
+type cancelOn struct {
+	bytes.Buffer
+	text   string
+	cancel func()
+}
+
+func (c *cancelOn) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), c.text) {
+		c.cancel()
+	}
+	return c.Buffer.Write(p)
 }
 
 // otherAuthority is the PEM of an authority that signed nothing here.

@@ -29,6 +29,9 @@ func (w *walk) authenticate(ctx context.Context) (string, error) {
 	// After credentials anything but a challenge says that they were taken.
 	if errors.Is(err, proxyconnect.ErrRefused) {
 		w.tunnelErr = err
+		if status := w.report.Refusal.status(); status/100 == 4 && w.TURN.port() != "443" {
+			w.probeOnce(ctx, ProbePort, net.JoinHostPort(w.TURN.host(), "443"), w.proven())
+		}
 		return "credentials taken", nil
 	}
 	return "", err
@@ -36,8 +39,7 @@ func (w *walk) authenticate(ctx context.Context) (string, error) {
 
 // dial opens a tunnel with what the user has; observed, the report learns of it.
 func (w *walk) dial(ctx context.Context, observed bool) (net.Conn, error) {
-	d := *w.Dialer
-	d.Budget, d.Timeout = w.budget, 3*w.timeout()
+	d := w.proven()
 	if !observed {
 		return d.DialContext(ctx, "tcp", w.TURN.Address)
 	}
@@ -55,6 +57,13 @@ func (w *walk) dial(ctx context.Context, observed bool) (net.Conn, error) {
 		w.report.Refusal = answerOf(ce)
 	}
 	return conn, err
+}
+
+// proven is the dialer with the run's budget.
+func (w *walk) proven() *proxyconnect.Dialer {
+	d := *w.Dialer
+	d.Budget, d.Timeout = w.budget, 3*w.timeout()
+	return &d
 }
 
 // maxRequests bounds what is kept of a dial's requests.

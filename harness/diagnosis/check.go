@@ -67,7 +67,7 @@ type walk struct {
 	last               time.Duration // what the last CONNECT took
 	near, far          *turntcp.Client
 	nearRelay          turntcp.Allocation
-	answered, received chan struct{}
+	answered, received chan uint32 // numbers of pings
 }
 
 // A stage does its work and returns its evidence.

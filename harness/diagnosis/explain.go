@@ -135,17 +135,17 @@ func (e *explainer) status(a *Answer, forbidden func()) {
 		if a.Location != "" {
 			to = " to " + a.Location
 		}
-		e.add("proxy.login-page", Certain, "the proxy answers CONNECT with %d %s%s", a.Status, a.Reason, to)
+		e.add("proxy.login-page", Certain, "the proxy answers CONNECT with %s%s", words(a), to)
 	case a.Status == 431, a.Status == 413, a.Status == 414:
-		e.add("proxy.header-too-large", Certain, "the proxy answers CONNECT with %d %s", a.Status, a.Reason)
+		e.add("proxy.header-too-large", Certain, "the proxy answers CONNECT with %s", words(a))
 	case a.Status/100 == 5:
-		e.add("proxy.target-unreachable", Likely, "the proxy answers CONNECT with %s%s; %s", e.words(a), squid(a), e.beside())
+		e.add("proxy.target-unreachable", Likely, "the proxy answers CONNECT with %s%s; %s", words(a), squid(a), e.beside())
 	default:
 		forbidden()
 	}
 }
 
-func (e *explainer) words(a *Answer) string { return fmt.Sprintf("%d %s", a.Status, a.Reason) }
+func words(a *Answer) string { return strings.TrimSpace(fmt.Sprintf("%d %s", a.Status, a.Reason)) }
 
 func squid(a *Answer) string {
 	if a.Squid == "" {
@@ -171,28 +171,26 @@ func (e *explainer) beside() string {
 // forbidden is about a refusal; the probes tell what it hangs on.
 func (e *explainer) forbidden(a *Answer) {
 	host, port, _ := net.SplitHostPort(e.r.Target)
-	fact := fmt.Sprintf("the proxy answers CONNECT to %s with %s%s before it asks who we are", e.r.Target, e.words(a), squid(a))
+	fact := fmt.Sprintf("the proxy answers CONNECT to %s with %s%s before it asks who we are", e.r.Target, words(a), squid(a))
 	for _, p := range e.r.Probes {
 		code := map[string]string{ProbePort: "proxy.ssl-ports", ProbeUserAgent: "proxy.user-agent", ProbeALPN: "proxy.alpn"}[p.Change]
 		if code != "" && p.Status != 0 && p.Status != a.Status {
 			e.add(code, Certain, "%s; the same request %s gets %d", fact, probed(p.Change), p.Status)
 		}
 	}
-	if net.ParseIP(host) != nil {
-		e.add("proxy.ip-target", Possible, "%s, which is an address", fact)
+	if len(e.findings) > 0 {
+		return // the cause is known
 	}
 	e.add("proxy.refused", Likely, "%s", fact)
-	if !e.has("proxy.ssl-ports") && port != "443" && !e.probed(ProbePort) {
+	if port != "443" && !e.probed(ProbePort) {
 		e.add("proxy.ssl-ports", Possible, "port %s is not 443", port)
 	}
-	if last := len(e.findings) - 1; last > 0 && e.findings[last].Code == "proxy.refused" && e.findings[0].Confidence == Certain {
-		e.findings = e.findings[:last] // the cause is known
-	}
-	if e.findings[0].Code == "proxy.ip-target" { // a guess does not go before the plain fact
-		e.findings[0], e.findings[1] = e.findings[1], e.findings[0]
+	if net.ParseIP(host) != nil {
+		e.add("proxy.ip-target", Possible, "%s is an address", host)
 	}
 }
 
+// probed says in words what a probe changed.
 func probed(change string) string {
 	if change == ProbePort {
 		return "for port 443"
@@ -200,15 +198,7 @@ func probed(change string) string {
 	return change
 }
 
-func (e *explainer) has(code string) bool {
-	for _, f := range e.findings {
-		if f.Code == code {
-			return true
-		}
-	}
-	return false
-}
-
+// probed tells whether a probe was answered.
 func (e *explainer) probed(change string) bool {
 	for _, p := range e.r.Probes {
 		if p.Change == change && p.Status != 0 {
@@ -224,9 +214,27 @@ func (e *explainer) tunnel() {
 	if a == nil {
 		return
 	}
-	e.status(a, func() {
-		e.add("proxy.refused-after-auth", Certain, "the proxy takes the credentials and answers %s%s", e.words(a), squid(a))
-	})
+	e.status(a, func() { e.forbiddenUser(a) })
+}
+
+// forbiddenUser is about a refusal of somebody whom the proxy knows. Another answer for port 443 tells a
+// rule on ports, unless it is about the connection to the target.
+func (e *explainer) forbiddenUser(a *Answer) {
+	fact := fmt.Sprintf("the proxy takes the credentials and answers CONNECT to %s with %s%s", e.r.Target, words(a), squid(a))
+	port := 0
+	for _, p := range e.r.Probes {
+		if p.Change == ProbePort && p.Status != a.Status && p.Status != 401 && p.Status != 407 {
+			port = p.Status
+		}
+	}
+	if port/100 == 2 {
+		e.add("proxy.ssl-ports", Certain, "%s; the same request for port 443 gets %d", fact, port)
+		return
+	}
+	e.add("proxy.refused-after-auth", Certain, "%s", fact)
+	if port != 0 {
+		e.add("proxy.ssl-ports", Likely, "the same request for port 443 gets %d", port)
+	}
 }
 
 func list(words []string) string {

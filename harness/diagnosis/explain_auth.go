@@ -19,7 +19,9 @@ func (e *explainer) authentication() {
 		e.add("auth.cleartext", Certain, "the proxy offers %s; the URL is http://", e.offered())
 	case KindNoCredential:
 		e.kerberos()
-		e.add("auth.no-credential", Certain, "the proxy offers %s; %s", e.offered(), e.why())
+		if len(e.findings) < e.without() {
+			e.add("auth.no-credential", Certain, "the proxy offers %s; %s", e.offered(), e.why())
+		}
 	case KindTimeout:
 		e.timeout()
 	case KindNotKept:
@@ -31,8 +33,9 @@ func (e *explainer) authentication() {
 	case KindUnreachable:
 		e.add("proxy.unreachable", Certain, "a second connection: %s", e.s.Error)
 	default:
-		e.kerberos()
-		e.add("proxy.auth-failed", Likely, "%s", e.s.Error)
+		if e.kerberos(); len(e.findings) == 0 {
+			e.add("proxy.auth-failed", Likely, "%s", e.s.Error)
+		}
 	}
 }
 
@@ -59,6 +62,16 @@ func (e *explainer) noScheme() {
 		ours = append(ours, a.Mechanism)
 	}
 	e.add("proxy.no-common-scheme", Certain, "the proxy offers %s; we were to use %s", e.offered(), list(ours))
+}
+
+// without counts the mechanisms that had nothing.
+func (e *explainer) without() (n int) {
+	for _, a := range e.r.Attempts {
+		if a.Outcome == NoCredential || a.Outcome == TicketRefused {
+			n++
+		}
+	}
+	return n
 }
 
 // why tells what each mechanism lacked.

@@ -146,6 +146,13 @@ func (w *walk) probeTLS(ctx context.Context) {
 	w.report.Probes = append(w.report.Probes, p)
 }
 
+func (a *Answer) status() int {
+	if a == nil {
+		return 0
+	}
+	return a.Status
+}
+
 func (a *Answer) summary() string {
 	if a == nil {
 		return ""

@@ -112,7 +112,8 @@ type Answer struct {
 	Location string   `json:"location,omitempty"` // host of a redirect
 }
 
-// A Probe is another CONNECT without credentials that differs in one thing.
+// A Probe is another CONNECT that differs in one thing. It has credentials only where the proxy has taken
+// them before.
 type Probe struct {
 	Change string `json:"change"`        // ProbePort, ...
 	Status int    `json:"status"`        // 0: none came

@@ -38,9 +38,12 @@ func WriteDirect(w io.Writer, d *Direct) {
 	if d == nil {
 		return
 	}
-	reached := "reaches " + d.Reached
-	if d.Reached == "STUN" {
+	reached := "as far as " + d.Reached
+	switch d.Reached {
+	case "STUN":
 		reached = "the TURN server answers"
+	case "nothing":
+		reached = "not reached"
 	}
 	fmt.Fprintf(w, "%-8s %-15s %7.1f ms  %s\n", "beside", "without proxy", d.Milliseconds, reached)
 }

@@ -70,8 +70,8 @@ func (w *walk) secureTunnel(ctx context.Context) (string, error) {
 
 // bind asks for our address, which needs no account.
 func (w *walk) bind(ctx context.Context) (string, error) {
-	w.answered, w.received = make(chan struct{}, 1), make(chan struct{}, 1)
-	w.near = w.client(w.conn, func(turntcp.Data) { signal(w.answered) })
+	w.answered, w.received = make(chan uint32, 1), make(chan uint32, 1)
+	w.near = w.client(w.conn, func(d turntcp.Data) { signal(w.answered, d) })
 	w.conn = nil
 	mapped, err := w.near.Binding(ctx)
 	w.report.First = w.tunnel.class()
@@ -95,9 +95,13 @@ func (w *walk) client(conn net.Conn, onData func(turntcp.Data)) *turntcp.Client 
 	})
 }
 
-func signal(c chan struct{}) {
+// signal passes on the number of a ping that has arrived; the waiting side takes one at a time.
+func signal(c chan uint32, d turntcp.Data) {
+	if len(d.Payload) != pingSize {
+		return
+	}
 	select {
-	case c <- struct{}{}:
+	case c <- binary.BigEndian.Uint32(d.Payload):
 	default:
 	}
 }
@@ -140,7 +144,7 @@ func (w *walk) openFar(ctx context.Context) (relay turntcp.Allocation, err error
 		}
 		conn = secure
 	}
-	w.far = w.client(conn, func(turntcp.Data) { signal(w.received) })
+	w.far = w.client(conn, func(d turntcp.Data) { signal(w.received, d) })
 	if relay, err = w.far.Allocate(ctx); err != nil {
 		err = w.turnError(w.far, err)
 	}
@@ -163,7 +167,7 @@ func (w *walk) pings(ctx context.Context, up, down uint16) (string, error) {
 	for range pings {
 		start := time.Now()
 		m.Sent++
-		ok, err := w.ping(ctx, up, down)
+		ok, err := w.ping(ctx, up, down, uint32(m.Sent))
 		if err != nil {
 			return "", err
 		}
@@ -182,22 +186,35 @@ func (w *walk) pings(ctx context.Context, up, down uint16) (string, error) {
 	return fmt.Sprintf("%d of %d datagrams came back, RTT p50 %.1f ms", m.Received, m.Sent, m.RTTp50), nil
 }
 
-// ping sends one datagram there and, when it has come, one back.
-func (w *walk) ping(ctx context.Context, up, down uint16) (bool, error) {
-	payload := make([]byte, pingSize)
+// ping sends one datagram there and, when it has come, one back. false: one of them was lost.
+func (w *walk) ping(ctx context.Context, up, down uint16, number uint32) (bool, error) {
+	payload := binary.BigEndian.AppendUint32(make([]byte, 0, pingSize), number)[:pingSize]
 	limit := time.NewTimer(pingWait)
 	defer limit.Stop()
 	for _, leg := range []struct {
 		from    *turntcp.Client
 		channel uint16
-		arrived chan struct{}
+		arrived chan uint32
 	}{{w.near, up, w.received}, {w.far, down, w.answered}} {
 		if err := leg.from.WriteChannel(leg.channel, payload); err != nil {
 			return false, ended(leg.from, err)
 		}
+		if ok, err := w.arrives(ctx, leg.arrived, number, limit.C); !ok || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// arrives waits for one ping; late ones of before are passed over.
+func (w *walk) arrives(ctx context.Context, arrived chan uint32, number uint32, limit <-chan time.Time) (bool, error) {
+	for {
 		select {
-		case <-leg.arrived:
-		case <-limit.C:
+		case got := <-arrived:
+			if got == number {
+				return true, nil
+			}
+		case <-limit:
 			return false, nil
 		case <-w.near.Done():
 			return false, fmt.Errorf("media: the near end: %w", w.near.Err())
@@ -207,5 +224,4 @@ func (w *walk) ping(ctx context.Context, up, down uint16) (bool, error) {
 			return false, fmt.Errorf("media: %w", context.Cause(ctx))
 		}
 	}
-	return true, nil
 }

@@ -1,0 +1,199 @@
+package diagnosis
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// failing is the report of a path that fails at a stage.
+func failing(stage string, kind Kind, more ...func(*Report)) Report {
+	r := Report{Format: Format, Proxy: "http://proxy.corp:8080", Target: "turn.corp:3478"}
+	for _, name := range []string{StageResolve, StageTCP, StageProxyTLS, StageConnect, StageAuth, StageTunnel, StageTURNTLS, StageBinding, StageAllocate, StageMedia} {
+		s := Stage{Name: name, Outcome: OK, Milliseconds: 1}
+		if name == stage {
+			s.Outcome, s.Kind, s.Error = Failed, kind, "what the stage saw"
+		}
+		if _, failed := r.Failure(); failed {
+			s = Stage{Name: name, Outcome: NotReached}
+		}
+		r.Stages = append(r.Stages, s)
+	}
+	for _, f := range more {
+		f(&r)
+	}
+	return r
+}
+
+func proxyAt(url string) func(*Report)    { return func(r *Report) { r.Proxy = url } }
+func target(address string) func(*Report) { return func(r *Report) { r.Target = address } }
+func answer(a Answer) func(*Report)       { return func(r *Report) { r.Answer = &a } }
+func refusal(a Answer) func(*Report)      { return func(r *Report) { r.Refusal = &a } }
+func probes(p ...Probe) func(*Report)     { return func(r *Report) { r.Probes = p } }
+func tried(a ...Attempt) func(*Report)    { return func(r *Report) { r.Attempts = a } }
+func first(b FirstBytes) func(*Report)    { return func(r *Report) { r.First = b } }
+func turns(t TLS) func(*Report)           { return func(r *Report) { r.Secure, r.TunnelTLS = true, &t } }
+func direct(d Direct) func(*Report)       { return func(r *Report) { r.Direct = &d } }
+func turnCode(code int) func(*Report)     { return func(r *Report) { r.TURNCode = code } }
+func kdc(code int32, name string) *KDC {
+	return &KDC{Code: code, Name: name, Address: "10.0.0.1:88/tcp"}
+}
+func ticket(o Outcome, k *KDC) Attempt {
+	return Attempt{Mechanism: "Kerberos", Outcome: o, KDC: k, Error: "no ticket"}
+}
+func requests(q ...Request) func(*Report) { return func(r *Report) { r.Requests = q } }
+func codesOf(findings []Finding) (c []string) {
+	for _, f := range findings {
+		c = append(c, f.Code)
+	}
+	return c
+}
+
+var explainTable = []struct {
+	name   string
+	report Report
+	want   []string // codes, in their order
+	fact   string   // part of the first fact
+}{
+	{"works", failing("", ""), nil, ""},
+	{"interrupted", failing(StageAuth, KindCanceled), nil, ""},
+	{"name", failing(StageResolve, KindUnknownName), []string{"proxy.unknown-name"}, "proxy.corp"},
+	{"name server silent", failing(StageResolve, KindTimeout), []string{"proxy.timeout"}, "resolve proxy"},
+	{"refused", failing(StageTCP, KindUnreachable), []string{"proxy.unreachable"}, ""},
+	{"silent", failing(StageTCP, KindTimeout), []string{"proxy.timeout"}, "TCP to proxy"},
+	{"proxy's certificate", failing(StageProxyTLS, KindAuthority, func(r *Report) { r.ProxyTLS = &TLS{Subject: "CN=p", Issuer: "CN=ca"} }), []string{"proxy.tls"}, `issued by "CN=ca"`},
+	{"proxy without TLS", failing(StageProxyTLS, KindTimeout), []string{"proxy.tls", "proxy.timeout"}, ""},
+	{"CONNECT silent", failing(StageConnect, KindTimeout), []string{"proxy.timeout"}, "does not answer CONNECT"},
+	{"CONNECT closed", failing(StageConnect, KindClosed, probes(Probe{Change: ProbeTLS})), []string{"proxy.closed"}, ""},
+	{"TLS only", failing(StageConnect, KindClosed, probes(Probe{Change: ProbeTLS, TLS: true})), []string{"proxy.not-http"}, "answers to TLS"},
+	{"garbage", failing(StageConnect, KindNotHTTP), []string{"proxy.not-http"}, ""},
+	{"port refused, 443 is not", failing(StageConnect, KindRefused, answer(Answer{Status: 403, Squid: "ERR_ACCESS_DENIED"}), probes(Probe{Change: ProbePort, Status: 407}, Probe{Change: ProbeUserAgent, Status: 403})),
+		[]string{"proxy.ssl-ports"}, "(ERR_ACCESS_DENIED)"},
+	{"port refused, no probe answered", failing(StageConnect, KindRefused, answer(Answer{Status: 403}), probes(Probe{Change: ProbePort})), []string{"proxy.refused", "proxy.ssl-ports"}, "turn.corp:3478"},
+	{"443 refused", failing(StageConnect, KindRefused, target("turn.corp:443"), answer(Answer{Status: 403}), probes(Probe{Change: ProbeUserAgent, Status: 403})), []string{"proxy.refused"}, ""},
+	{"all refused", failing(StageConnect, KindRefused, answer(Answer{Status: 403}), probes(Probe{Change: ProbePort, Status: 403})), []string{"proxy.refused"}, ""},
+	{"User-Agent", failing(StageConnect, KindRefused, answer(Answer{Status: 403}), probes(Probe{Change: ProbeUserAgent, Status: 200})), []string{"proxy.user-agent"}, "with User-Agent gets 200"},
+	{"ALPN", failing(StageConnect, KindRefused, target("turn.corp:443"), answer(Answer{Status: 400}), probes(Probe{Change: ProbeALPN, Status: 407})), []string{"proxy.alpn"}, ""},
+	{"address", failing(StageConnect, KindRefused, target("10.1.1.1:443"), answer(Answer{Status: 403})), []string{"proxy.refused", "proxy.ip-target"}, ""},
+	{"redirect", failing(StageConnect, KindRefused, answer(Answer{Status: 302, Location: "login.example"})), []string{"proxy.login-page"}, "to login.example"},
+	{"511", failing(StageConnect, KindRefused, answer(Answer{Status: 511})), []string{"proxy.login-page"}, ""},
+	{"too large", failing(StageTunnel, KindRefused, refusal(Answer{Status: 431})), []string{"proxy.header-too-large"}, ""},
+	{"gateway", failing(StageTunnel, KindRefused, refusal(Answer{Status: 503}), direct(Direct{Reached: "STUN"})), []string{"proxy.target-unreachable"}, "the TURN server answers"},
+	{"no common scheme", failing(StageAuth, KindNoScheme, answer(Answer{Status: 407, Offered: []string{"Negotiate"}}), tried(Attempt{Mechanism: "Basic", Outcome: NotOffered})), []string{"proxy.no-common-scheme"}, "offers Negotiate; we were to use Basic"},
+	{"nothing to offer", failing(StageAuth, KindNoCredential, answer(Answer{Status: 407, Offered: []string{"NTLM"}}), tried(Attempt{Mechanism: "NTLM", Outcome: NoCredential, Error: "no password"})), []string{"auth.no-credential"}, "NTLM: no password"},
+	{"cleartext", failing(StageAuth, KindCleartext, answer(Answer{Status: 407, Offered: []string{"Basic"}}), tried(Attempt{Mechanism: "Basic", Outcome: Cleartext})), []string{"auth.cleartext"}, ""},
+	{"slow helper", failing(StageAuth, KindTimeout, requests(Request{Mechanism: "NTLM", Status: 407}, Request{Mechanism: "NTLM"})), []string{"auth.timeout"}, "the proxy's answer to NTLM"},
+	{"slow KDC", failing(StageAuth, KindTimeout, requests(Request{Status: 407})), []string{"auth.timeout"}, "for a KDC"},
+	{"rejected", failing(StageAuth, KindRejected, tried(Attempt{Mechanism: "Digest", Outcome: Rejected, Error: "no"}, Attempt{Mechanism: "Basic", Outcome: NotTried})), []string{"proxy.auth-rejected"}, "not tried after that: Basic"},
+	{"NTLM rejected", failing(StageAuth, KindRejected, tried(Attempt{Mechanism: "NTLM", Outcome: Rejected, NTLM: &NTLM{Domain: "CORP", Challenges: 1}})), []string{"proxy.auth-rejected", "ntlm.multiplexed"}, ""},
+	{"NTLM, another challenge", failing(StageAuth, KindRejected, tried(Attempt{Mechanism: "NTLM", Outcome: Rejected, NTLM: &NTLM{Challenges: 2}})), []string{"proxy.endless-challenges", "proxy.auth-rejected"}, ""},
+	{"Kerberos gave way, NTLM rejected", failing(StageAuth, KindRejected, tried(ticket(NoCredential, kdc(7, "S_PRINCIPAL_UNKNOWN")), Attempt{Mechanism: "NTLM", Outcome: Rejected})), []string{"proxy.auth-rejected", "kerberos.spn-unknown"}, ""},
+	{"rejected earlier", failing(StageAuth, KindRejected), []string{"proxy.auth-rejected"}, ""},
+	{"not kept", failing(StageAuth, KindNotKept, tried(Attempt{Mechanism: "NTLM", Outcome: Failed}, Attempt{Mechanism: "Basic", Outcome: NotOffered})), []string{"ntlm.connection-not-kept"}, "NTLM"},
+	{"closed between legs", failing(StageAuth, KindClosed, tried(Attempt{Mechanism: "NTLM", Outcome: Failed, NTLM: &NTLM{Domain: "CORP"}})), []string{"ntlm.closed-between-legs"}, `"CORP"`},
+	{"closed on credentials", failing(StageAuth, KindClosed, tried(Attempt{Mechanism: "Basic", Outcome: Failed})), []string{"proxy.closed-on-credentials"}, "Basic"},
+	{"endless", failing(StageAuth, KindEndless, tried(Attempt{Mechanism: "Kerberos", Outcome: Failed, Requests: 6})), []string{"proxy.endless-challenges"}, "after 6 requests"},
+	{"second connection refused", failing(StageAuth, KindUnreachable), []string{"proxy.unreachable"}, ""},
+	{"handshake broke", failing(StageAuth, KindOther), []string{"proxy.auth-failed"}, ""},
+	{"KDC: password", failing(StageAuth, KindRejected, tried(ticket(Rejected, kdc(24, "PREAUTH_FAILED")))), []string{"kerberos.preauth-failed"}, "10.0.0.1:88/tcp"},
+	{"KDC: user", failing(StageAuth, KindRejected, tried(ticket(Rejected, kdc(6, "C_PRINCIPAL_UNKNOWN")))), []string{"kerberos.client-unknown"}, ""},
+	{"KDC: locked", failing(StageAuth, KindRejected, tried(ticket(Rejected, kdc(18, "CLIENT_REVOKED")))), []string{"kerberos.client-revoked"}, ""},
+	{"KDC: service", failing(StageAuth, KindNoCredential, tried(ticket(NoCredential, kdc(7, "S_PRINCIPAL_UNKNOWN")))), []string{"kerberos.spn-unknown"}, ""},
+	{"KDC: clock", failing(StageAuth, KindOther, tried(ticket(Failed, &KDC{Code: 37, Name: "SKEW", OffsetSeconds: -600}))), []string{"kerberos.clock-skew"}, "minus ours is -10m0s"},
+	{"KDC: types", failing(StageAuth, KindNoCredential, tried(ticket(NoCredential, kdc(14, "ETYPE_NOSUPP")))), []string{"kerberos.etype"}, ""},
+	{"KDC: policy", failing(StageAuth, KindNoCredential, tried(ticket(NoCredential, kdc(12, "POLICY")))), []string{"kerberos.error"}, "POLICY"},
+	{"KDC silent", failing(StageAuth, KindNoCredential, tried(ticket(NoCredential, &KDC{Unreachable: true}))), []string{"kerberos.kdc-unreachable"}, ""},
+	{"KDC: service, and no password for NTLM", failing(StageAuth, KindNoCredential, tried(ticket(NoCredential, kdc(7, "S_PRINCIPAL_UNKNOWN")), Attempt{Mechanism: "NTLM", Outcome: NoCredential})), []string{"kerberos.spn-unknown", "auth.no-credential"}, ""},
+	{"proxy by address", failing(StageAuth, KindNoCredential, proxyAt("http://10.0.0.9:3128"), tried(ticket(NoCredential, nil))), []string{"kerberos.proxy-address"}, "10.0.0.9"},
+	{"ticket refused", failing(StageAuth, KindRejected, tried(ticket(TicketRefused, nil))), []string{"kerberos.ticket-refused"}, ""},
+	{"known and refused", failing(StageTunnel, KindRefused, refusal(Answer{Status: 403})), []string{"proxy.refused-after-auth"}, ""},
+	{"known and refused, 443 is let in", failing(StageTunnel, KindRefused, refusal(Answer{Status: 403}), probes(Probe{Change: ProbePort, Status: 200})), []string{"proxy.ssl-ports"}, "takes the credentials"},
+	{"known and refused, 443 leads nowhere", failing(StageTunnel, KindRefused, refusal(Answer{Status: 403}), probes(Probe{Change: ProbePort, Status: 503})), []string{"proxy.refused-after-auth", "proxy.ssl-ports"}, ""},
+	{"known and refused, 443 challenges", failing(StageTunnel, KindRefused, refusal(Answer{Status: 403}), probes(Probe{Change: ProbePort, Status: 407})), []string{"proxy.refused-after-auth"}, ""},
+	{"intercepted, to compare", failing(StageTURNTLS, KindAuthority, turns(TLS{SHA256: "a", Issuer: "CN=corp"}), direct(Direct{TLS: &TLS{SHA256: "b"}})), []string{"tls.intercepted"}, "CN=corp"},
+	{"intercepted, nothing to compare", failing(StageTURNTLS, KindAuthority, turns(TLS{SHA256: "a"})), []string{"tls.intercepted", "tls.untrusted"}, ""},
+	{"untrusted", failing(StageTURNTLS, KindAuthority, turns(TLS{SHA256: "a"}), direct(Direct{TLS: &TLS{SHA256: "a"}})), []string{"tls.untrusted"}, ""},
+	{"other name", failing(StageTURNTLS, KindName, turns(TLS{SHA256: "a"}), direct(Direct{TLS: &TLS{SHA256: "a"}})), []string{"tls.name"}, ""},
+	{"other name, another certificate", failing(StageTURNTLS, KindName, turns(TLS{SHA256: "a"}), direct(Direct{TLS: &TLS{SHA256: "b"}})), []string{"tls.intercepted"}, ""},
+	{"expired", failing(StageTURNTLS, KindExpired, turns(TLS{SHA256: "a"})), []string{"tls.expired"}, ""},
+	{"TLS alert", failing(StageTURNTLS, KindTLS, turns(TLS{})), []string{"tls.failed"}, ""},
+	{"not TLS", failing(StageTURNTLS, KindNotTLS, first(BytesElse)), []string{"turn.not-tls"}, ""},
+	{"page in the tunnel", failing(StageTURNTLS, KindNotTLS, first(BytesHTML)), []string{"proxy.login-page"}, ""},
+	{"cut at ClientHello", failing(StageTURNTLS, KindClosed, direct(Direct{Reached: "STUN"})), []string{"tunnel.closed-after-first-bytes"}, "the TURN server answers"},
+	{"server closes at ClientHello", failing(StageTURNTLS, KindClosed, direct(Direct{Reached: "TCP"})), []string{"turn.not-tls"}, "the same"},
+	{"TLS silent", failing(StageTURNTLS, KindTimeout, direct(Direct{Reached: "nothing"})), []string{"turn.silent"}, ""},
+	{"cut at STUN", failing(StageBinding, KindClosed), []string{"tunnel.closed-after-first-bytes"}, ""},
+	{"server closes at STUN", failing(StageBinding, KindClosed, direct(Direct{Reached: "TCP"})), []string{"turn.not-turn"}, ""},
+	{"inspected, then closed", failing(StageBinding, KindClosed, first(BytesTLS), turns(TLS{SHA256: "a"}), direct(Direct{Reached: "STUN", TLS: &TLS{SHA256: "b"}})), []string{"tls.intercepted"}, ""},
+	{"something else", failing(StageBinding, KindTimeout, first(BytesElse)), []string{"turn.not-turn"}, ""},
+	{"STUN silent", failing(StageBinding, KindTimeout), []string{"turn.silent"}, ""},
+	{"cut later", failing(StageAllocate, KindClosed, first(BytesSTUN)), []string{"tunnel.cut"}, ""},
+	{"TURN password", failing(StageAllocate, KindTURNUser, first(BytesSTUN)), []string{"turn.rejected"}, ""},
+	{"TURN quota", failing(StageAllocate, KindTURN, first(BytesSTUN), turnCode(486)), []string{"turn.error"}, ""},
+	{"TURN peer", failing(StageMedia, KindTURN, turnCode(403)), []string{"turn.peer-forbidden"}, ""},
+	{"TURN channel", failing(StageMedia, KindTURN, turnCode(508)), []string{"turn.error"}, ""},
+	{"second tunnel", failing(StageMedia, KindSecond), []string{"media.second-tunnel"}, ""},
+	{"nothing back", failing(StageMedia, KindLost, func(r *Report) { r.Media = &Media{Sent: 3} }), []string{"media.lost"}, "3 sent"},
+	{"cut in media", failing(StageMedia, KindClosed, first(BytesSTUN)), []string{"tunnel.cut"}, ""},
+	{"unheard of", failing(StageMedia, KindOther), []string{"path.other"}, "what the stage saw"},
+}
+
+func TestExplain(t *testing.T) {
+	for _, c := range explainTable {
+		t.Run(c.name, func(t *testing.T) {
+			got := Explain(c.report)
+			if !slices.Equal(codesOf(got), c.want) {
+				t.Fatalf("got %v, want %v", got, c.want)
+			}
+			if len(got) > 0 && !strings.Contains(got[0].Fact, c.fact) {
+				t.Errorf("fact %q, want %q in it", got[0].Fact, c.fact)
+			}
+			for _, f := range got {
+				if f.Fact == "" || f.Cause == "" || f.Action == "" || f.Confidence == "" {
+					t.Errorf("%+v lacks something", f)
+				}
+			}
+			if again := Explain(c.report); !reflect.DeepEqual(again, got) {
+				t.Errorf("the second time: %v, want %v", again, got)
+			}
+		})
+	}
+}
+
+// The document holds all that Explain needs.
+func TestExplainFromJSON(t *testing.T) {
+	for _, c := range explainTable {
+		text, err := json.Marshal(c.report)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back Report
+		if err := json.Unmarshal(text, &back); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := Explain(back), Explain(c.report); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, want %v", c.name, got, want)
+		}
+	}
+}
+
+// Every code of the catalogue has a row that leads to it first or after others, and stands there once.
+func TestCatalogue(t *testing.T) {
+	reached := make(map[string]bool)
+	for _, c := range explainTable {
+		for _, code := range c.want {
+			reached[code] = true
+		}
+	}
+	seen := make(map[string]bool)
+	for _, e := range Catalogue {
+		if seen[e.Code] {
+			t.Errorf("%s stands in the catalogue twice", e.Code)
+		}
+		if seen[e.Code] = true; !reached[e.Code] {
+			t.Errorf("no row of the table ends in %s", e.Code)
+		}
+	}
+}
