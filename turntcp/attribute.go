@@ -25,6 +25,30 @@ const (
 	maxSend = 65000
 )
 
+// wellFormed tells whether the attributes of a STUN message fill it exactly (RFC 8489 section 14).
+func (f Frame) wellFormed() bool {
+	for rest := f[stunHeader:]; len(rest) > 0; {
+		if len(rest) < 4 {
+			return false
+		}
+		size := 4 + padded(int(binary.BigEndian.Uint16(rest[2:])))
+		if size > len(rest) {
+			return false
+		}
+		rest = rest[size:]
+	}
+	return true
+}
+
+// eachAttribute visits the attributes of a STUN message that is well-formed.
+func (f Frame) eachAttribute(visit func(attribute uint16, value []byte)) {
+	for rest := f[stunHeader:]; len(rest) > 0; {
+		length := int(binary.BigEndian.Uint16(rest[2:]))
+		visit(binary.BigEndian.Uint16(rest), rest[4:4+length])
+		rest = rest[4+padded(length):]
+	}
+}
+
 // xorMask is what an address is XORed with (RFC 8489 section 14.2).
 func xorMask(id []byte) (mask [16]byte) {
 	binary.BigEndian.PutUint32(mask[:], magicCookie)

@@ -2,7 +2,6 @@ package turntcp
 
 import (
 	"crypto/tls"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +44,7 @@ type conn struct {
 	request   []byte         // the frame that pion is working on
 	account   string         // who signed it
 	key       []byte         // and with what
+	verdict   stun.ErrorCode // on the request as a whole; 0 if it is acceptable
 	refusal   stun.ErrorCode // what we refuse it with, if pion has another word for it
 	rejected  int            // credentials in a row
 
@@ -89,7 +89,7 @@ func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
 		return 0, nil, err
 	}
 	n := copy(p, frame)
-	c.request, c.refusal = p[:n], 0
+	c.request, c.verdict, c.refusal = p[:n], 0, 0
 	return n, c.nc.RemoteAddr(), nil
 }
 
@@ -121,21 +121,6 @@ func (c *conn) next() (Frame, error) {
 			return frame, nil
 		}
 	}
-}
-
-// wellFormed tells whether the attributes of a STUN message fill it exactly (RFC 8489 section 14).
-func (f Frame) wellFormed() bool {
-	for rest := f[stunHeader:]; len(rest) > 0; {
-		if len(rest) < 4 {
-			return false
-		}
-		size := 4 + padded(int(binary.BigEndian.Uint16(rest[2:])))
-		if size > len(rest) {
-			return false
-		}
-		rest = rest[size:]
-	}
-	return true
 }
 
 // setIdleDeadline gives a client without an allocation a time for its next request; an allocation

@@ -86,20 +86,22 @@ func (c *conn) authenticated(_, _ net.Addr, _, user, _, _ string, ok bool) {
 		return
 	}
 	c.rejected = 0
+	c.verdict = c.judge(c.request)
 	c.replyMismatch()
 }
 
-// permit judges a peer of CreatePermission or ChannelBind by its address. Our own is permitted for
-// relay to relay; the relay then looks at the port of each datagram.
+// permit judges a peer of CreatePermission or ChannelBind by its address, if the request as a whole
+// is acceptable.
 func (c *conn) permit(_ net.Addr, ip net.IP) bool {
+	if c.verdict != 0 {
+		c.refusal = c.verdict
+		return false
+	}
 	reason := "not an address"
 	if peer, ok := netip.AddrFromSlice(ip); ok {
-		if peer = plain(peer); peer == c.srv.cfg.RelayIP {
-			reason = ""
-		} else {
-			reason = c.srv.policy.refusal(peer)
-		}
-		if f := c.flow(); reason == "" && f != nil && !f.table.hasRoom(peer) {
+		peer = plain(peer)
+		reason = c.srv.peerRefusal(peer)
+		if f := c.flow(); reason == "" && f != nil && !f.table.hasRoomFor(map[netip.Addr]struct{}{peer: {}}) {
 			reason = "too many permissions"
 		}
 	}

@@ -188,6 +188,9 @@ func TestErrorReplies(t *testing.T) {
 			Type: stun.AttrRequestedAddressFamily, Value: []byte{familyIPv6, 0, 0, 0}}), 440},
 		{"two ports in a row", ClientConfig{}, nil, allocateError(17, stun.RawAttribute{
 			Type: stun.AttrEvenPort, Value: []byte{0x80}}), 508},
+		{"channel below the range", ClientConfig{}, allocated, bindNumber(0x3FFF), 400},
+		{"channel beyond the range", ClientConfig{}, allocated, bindNumber(0x8000), 400},
+		{"permission for an IPv6 peer", ClientConfig{}, allocated, permit("127.0.0.1", "2001:db8::1"), 443},
 		{"no peers", ClientConfig{}, allocated, func(ctx context.Context, c *testClient) error {
 			return c.CreatePermission(ctx)
 		}, 400},
@@ -269,6 +272,69 @@ func permitForbidden(ctx context.Context, c *testClient) error {
 func bindForbidden(ctx context.Context, c *testClient) error {
 	_, err := c.Bind(ctx, netip.MustParseAddrPort("10.9.9.9:5000"))
 	return err
+}
+
+func bindNumber(n uint16) func(context.Context, *testClient) error {
+	return func(ctx context.Context, c *testClient) error {
+		_, err := c.do(ctx, stun.MethodChannelBind, peerAddress(netip.AddrPortFrom(loopback, 9)),
+			stun.RawAttribute{Type: stun.AttrChannelNumber, Value: []byte{byte(n >> 8), byte(n), 0, 0}})
+		return err
+	}
+}
+
+func permit(peers ...string) func(context.Context, *testClient) error {
+	return func(ctx context.Context, c *testClient) error {
+		var addrs []netip.Addr
+		for _, p := range peers {
+			addrs = append(addrs, netip.MustParseAddr(p))
+		}
+		return c.CreatePermission(ctx, addrs...)
+	}
+}
+
+func manyPeers() (peers []string) {
+	for i := range maxPermissions + 1 {
+		peers = append(peers, fmt.Sprintf("203.0.%d.%d", 112+i/256, i%256))
+	}
+	return peers
+}
+
+// Of several peers none gets a permission if one of them may not have it (RFC 8656 section 10.2).
+func TestPermissionsAllOrNothing(t *testing.T) {
+	srv := newTestServer(t, func(c *Config) { c.AllowPeers = []netip.Prefix{netip.MustParsePrefix("203.0.112.0/23")} })
+	c := newTestClient(t, dial(t, "tcp", srv.addr["tcp"]), ClientConfig{})
+	c.allocate(t)
+	table := &onlyFlow(t, srv).table
+	malformed := func(ctx context.Context, c *testClient) error {
+		_, err := c.do(ctx, stun.MethodCreatePermission, peerAddress(netip.AddrPortFrom(loopback, 0)),
+			stun.RawAttribute{Type: stun.AttrXORPeerAddress, Value: []byte{0, 1, 2}})
+		return err
+	}
+	tests := []struct {
+		name string
+		do   func(context.Context, *testClient) error
+		code int // 0 for success
+		want int // permissions afterwards
+	}{
+		{"forbidden", permit("127.0.0.1", "203.0.112.1", "10.9.9.9"), 403, 0},
+		{"IPv6", permit("127.0.0.1", "2001:db8::1"), 443, 0},
+		{"malformed", malformed, 400, 0},
+		{"too many", permit(manyPeers()...), 403, 0},
+		{"two", permit("127.0.0.1", "203.0.112.1"), 0, 2},
+		{"one of them again, and one", permit("127.0.0.1", "203.0.112.2", "203.0.112.2"), 0, 3},
+	}
+	for _, tt := range tests {
+		err := tt.do(context10(t), c)
+		var refused *Error
+		if (err == nil) != (tt.code == 0) || err != nil && (!errors.As(err, &refused) || refused.Code != tt.code) {
+			t.Errorf("%s: got %v, want error %d", tt.name, err, tt.code)
+		}
+		table.mu.RLock()
+		if got := len(table.permitted); got != tt.want {
+			t.Errorf("%s: %d permissions, want %d", tt.name, got, tt.want)
+		}
+		table.mu.RUnlock()
+	}
 }
 
 func TestAudit(t *testing.T) {

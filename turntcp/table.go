@@ -55,12 +55,17 @@ func (t *table) channel(peer netip.AddrPort) (channel uint16, permitted bool) {
 	return channel, permitted
 }
 
-// hasRoom tells whether the address has a permission or may get one.
-func (t *table) hasRoom(peer netip.Addr) bool {
+// hasRoomFor tells whether all the addresses have a permission or may get one.
+func (t *table) hasRoomFor(peers map[netip.Addr]struct{}) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	_, has := t.permitted[peer]
-	return has || len(t.permitted) < maxPermissions
+	n := len(t.permitted)
+	for p := range peers {
+		if _, has := t.permitted[p]; !has {
+			n++
+		}
+	}
+	return n <= maxPermissions || len(peers) == 0
 }
 
 func (t *table) permit(peer netip.Addr) {
