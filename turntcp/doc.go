@@ -12,6 +12,10 @@
 //	c := turntcp.NewClient(conn, turntcp.ClientConfig{Username: user, Password: password, OnData: receive})
 //	alloc, err := c.Allocate(ctx)
 //
+// The server relays without an allocation per packet and many packets per system call (on Linux), and
+// towards a client that reads slowly drops what is older than Config.MaxQueueDelay: media wants the
+// newest packet.
+//
 // It does not speak UDP or DTLS to clients, relays neither to IPv6 peers nor TCP (RFC 6062), and
 // reserves no second port (EVEN-PORT with the R bit gets 508). The client neither dials nor refreshes by
 // itself.
