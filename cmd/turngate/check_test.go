@@ -226,6 +226,7 @@ func TestCheckWrongInput(t *testing.T) {
 	port := func(n int) string { return fmt.Sprintf("turn:localhost:%d?transport=tcp", n) }
 	otherCA := b.write(t, "other.pem", otherAuthority(t))
 	noKDC := b.write(t, "no-kdc.conf", "[libdefaults]\ndns_lookup_kdc = false\n[realms]\n"+b.lab.Realm+" = {\nkdc = 127.0.0.1:1\n}\n")
+	unnamedKDC := b.write(t, "unnamed-kdc.conf", "[libdefaults]\ndns_lookup_kdc = false\n")
 	byAddress := strings.Replace(kerberos.URL, "localhost", "127.0.0.1", 1)
 	for _, c := range []struct {
 		name     string
@@ -243,6 +244,8 @@ func TestCheckWrongInput(t *testing.T) {
 		{"wrong password, all", all, "", "auto", false, []string{"--proxy-password-file", wrong}, "kerberos.preauth-failed", 1},
 		{"unknown user, kerberos", kerberos, "", "kerberos", false, []string{"--proxy-user", "mallory"}, "kerberos.client-unknown", 0},
 		{"expired ticket", kerberos, "", "kerberos", false, []string{"--ccache", b.lab.ExpiredCCache}, "auth.no-credential", 0},
+		{"KDC not named", kerberos, "", "kerberos", false, []string{"--krb5-conf", unnamedKDC}, "kerberos.kdc-unreachable", 0},
+		{"unreadable ticket", kerberos, "", "kerberos", false, []string{"--ccache", b.dir}, "auth.no-credential", 0},
 		{"proxy by address", kerberos, byAddress, "kerberos", false, nil, "kerberos.proxy-address", 0},
 		{"no KDC", kerberos, "", "kerberos", false, []string{"--krb5-conf", noKDC}, "kerberos.kdc-unreachable", 0},
 		{"no common scheme", ntlm, "", "basic", false, nil, "proxy.no-common-scheme", 0},
@@ -373,21 +376,25 @@ func otherAuthority(t *testing.T) string {
 	return string(l.CA)
 }
 
-// The real Squid, with the real winbindd behind its NTLM.
+// The real Squid, with the real winbindd behind its NTLM and the real KDC behind Kerberos.
 func TestCheckSquid(t *testing.T) {
-	peers.Need(t, "squid", "basic_ncsa_auth", "htpasswd", "ntlm_auth", "winbindd")
+	peers.Need(t, "squid", "basic_ncsa_auth", "htpasswd", "ntlm_auth", "winbindd", "krb5kdc", "negotiate_kerberos_auth")
 	b := newCheckBench(t)
 	stack, err := realstack.Start(t.Context(), realstack.Config{
-		Users: []realstack.User{{Name: b.lab.User.Name, Password: b.lab.User.Password}}, Only: []string{"squid/basic", "squid/ntlm"}})
+		Users: []realstack.User{{Name: b.lab.User.Name, Password: b.lab.User.Password}}, Only: []string{"squid/basic", "squid/ntlm", "squid/negotiate"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer stack.Close()
 	wrong := b.write(t, "wrong", "wr0ng-Password-1")
 	for _, p := range stack.Proxies() {
-		auth := strings.ToLower(p.Scheme)
+		auth, want := strings.ToLower(p.Scheme), "proxy.auth-rejected"
+		if auth == "negotiate" {
+			auth, want = "kerberos", "kerberos.preauth-failed"
+		}
+		krb5 := []string{"--krb5-conf", stack.Krb5Conf(), "--realm", realstack.Realm}
 		t.Run(auth, func(t *testing.T) {
-			if c := b.check(t, b.args(p.URL, auth, true)); c.status != exitOK || len(c.Findings) > 0 {
+			if c := b.check(t, b.args(p.URL, auth, true, krb5...)); c.status != exitOK || len(c.Findings) > 0 {
 				t.Errorf("exit status %d, findings %v, want 0 and none:\n%s", c.status, c.Findings, c.text)
 			}
 			refused := b.args(p.URL, auth, false, "--turn", fmt.Sprintf("turn:localhost:%d?transport=tcp", realstack.RefusedPort))
@@ -395,14 +402,17 @@ func TestCheckSquid(t *testing.T) {
 			if c.first() != "proxy.ssl-ports" || c.Answer == nil || c.Answer.Product != "Squid" {
 				t.Errorf("first finding %q of %+v, want proxy.ssl-ports of Squid\n%s", c.first(), c.Answer, c.text)
 			}
-			c = b.check(t, b.args(p.URL, auth, true, "--proxy-password-file", wrong))
-			if c.first() != "proxy.auth-rejected" || c.status != exitFail {
-				t.Errorf("exit status %d, first finding %q; want 1, proxy.auth-rejected\n%s", c.status, c.first(), c.text)
+			c = b.check(t, b.args(p.URL, auth, true, append(krb5, "--proxy-password-file", wrong)...))
+			if c.first() != want || c.status != exitFail {
+				t.Errorf("exit status %d, first finding %q; want 1, %s\n%s", c.status, c.first(), want, c.text)
 			}
 		})
 	}
 	if n, err := stack.WinbindFailures(b.lab.User.Name); err != nil || n != 1 {
 		t.Errorf("winbindd counts %d failures, %v; want 1", n, err)
+	}
+	if n, err := stack.KDCFailures(b.lab.User.Name); err != nil || n != 1 {
+		t.Errorf("the KDC counts %d failures, %v; want 1", n, err)
 	}
 	for _, p := range stack.Proxies() {
 		if p.Scheme == "Basic" {
