@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -101,25 +99,10 @@ func (c *checkCmd) check() (*diagnosis.Check, error) {
 	if t.Password == "" {
 		return nil, usageError{fmt.Errorf("the TURN password is missing: --turn-password-file or $%s", turnPasswordVariable)}
 	}
-	if t.TLS, err = c.turnTrust(); err != nil {
-		return nil, err
-	}
-	return &diagnosis.Check{Dialer: d, TURN: t, Timeout: c.Timeout}, nil
-}
-
-func (c *checkCmd) turnTrust() (*tls.Config, error) {
-	if c.TURNCA == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(c.TURNCA)
-	if err != nil {
+	if t.TLS, err = credentials.Trust(c.TURNCA); err != nil {
 		return nil, usageError{fmt.Errorf("--turn-ca: %w", err)}
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, usageError{fmt.Errorf("--turn-ca: %s holds no certificate in PEM", c.TURNCA)}
-	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+	return &diagnosis.Check{Dialer: d, TURN: t, Timeout: c.Timeout}, nil
 }
 
 // outputs are opened before the walk, so that a wrong path costs none. Where the document goes to

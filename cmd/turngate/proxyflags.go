@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"os"
 
@@ -57,22 +55,8 @@ func (f *proxyFlags) dialer() (*proxyconnect.Dialer, error) {
 		return nil, usageError{fmt.Errorf("--auth: %w", err)}
 	}
 	var err error
-	d.TLS, err = trust(f.ProxyCA)
-	return d, err
-}
-
-// trust returns a TLS configuration that trusts the certificates in a file; nil for none.
-func trust(file string) (*tls.Config, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
+	if d.TLS, err = credentials.Trust(f.ProxyCA); err != nil {
 		return nil, usageError{fmt.Errorf("--proxy-ca: %w", err)}
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, usageError{fmt.Errorf("--proxy-ca: %s holds no certificate in PEM", file)}
-	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
+	return d, nil
 }

@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -15,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/turngate/turngate/harness/credentials"
+	"github.com/turngate/turngate/harness/diagnosis"
 )
 
 // A Plan names the user's own proxies and TURN servers as cells.
@@ -137,7 +136,7 @@ func (p *planner) plan() (*Plan, error) {
 		p.fail(1, "no cells: want a list under cells")
 	}
 	var err error
-	if p.trust, err = trust(p.file.CA); err != nil {
+	if p.trust, err = credentials.Trust(p.file.CA); err != nil {
 		p.fail(1, "ca: %w", err)
 	}
 	plan := new(Plan)
@@ -208,36 +207,11 @@ func (p *planner) turn(c *planCell) (t TURN) {
 		p.fail(c.line, "cell %q has no turn server, and the plan neither", c.Name)
 		return t
 	}
-	var err error
-	if t.Address, t.Secure, err = parseTURN(from.URL); err != nil {
-		p.fail(from.line, "%w", err)
+	parsed, err := diagnosis.ParseTURN(from.URL)
+	if err != nil {
+		p.fail(from.line, "turn url %w", err)
 	}
-	t.Config = p.trust
+	t.Address, t.Secure, t.Config = parsed.Address, parsed.Secure, p.trust
 	t.User, t.Password = from.User, p.secret(from.line, from.PasswordFile, from.PasswordEnv)
 	return t
-}
-
-// parseTURN reads a TURN URI (RFC 7065): turn:host[:port]?transport=tcp or turns:host[:port].
-func parseTURN(text string) (address string, secure bool, err error) {
-	want := fmt.Errorf("turn url %q: want turn:host:port?transport=tcp or turns:host:port", text)
-	u, err := url.Parse(text)
-	if err != nil || u.Opaque == "" || u.Scheme != "turn" && u.Scheme != "turns" {
-		return "", false, want
-	}
-	secure = u.Scheme == "turns"
-	if t := u.Query().Get("transport"); t != "tcp" && (t != "" || !secure) {
-		return "", false, fmt.Errorf("%w: an HTTP proxy carries tcp only", want)
-	}
-	port := "3478"
-	if secure {
-		port = "5349"
-	}
-	parsed, err := url.Parse("//" + u.Opaque)
-	if err != nil || parsed.Hostname() == "" || parsed.Host != u.Opaque {
-		return "", false, want
-	}
-	if parsed.Port() != "" {
-		port = parsed.Port()
-	}
-	return net.JoinHostPort(parsed.Hostname(), port), secure, nil
 }

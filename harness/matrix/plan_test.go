@@ -82,7 +82,7 @@ cells:
     auth: basic
     password_env: PLAN_TEST_ABSENT
 `, []string{
-			`plan.yaml: line 1: turn url "http://x": want turn:host:port`,
+			`plan.yaml: line 1: turn url "http://x": want turn:HOST:PORT`,
 			`plan.yaml: line 3: name "a b": want`, `plan.yaml: line 3: cell "a b": proxy "socks://p"`,
 			"plan.yaml: line 5: password_file: open /nonexistent/x", `plan.yaml: line 5: cell "c"`,
 			`plan.yaml: line 9: name "c" was given in line 5 already`, "plan.yaml: line 9: password_env: the environment has no variable PLAN_TEST_ABSENT",

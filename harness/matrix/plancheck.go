@@ -1,10 +1,6 @@
 package matrix
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
-	"os"
 	"reflect"
 	"strings"
 
@@ -29,21 +25,4 @@ func checkCell(c *Cell) error {
 		return err
 	}
 	return c.Auth.Apply(d)
-}
-
-// trust returns a TLS configuration that trusts the certificates in a PEM file; nil, the system's
-// roots, for no file.
-func trust(file string) (*tls.Config, error) {
-	if file == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
-	}
-	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }

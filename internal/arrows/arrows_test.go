@@ -42,7 +42,7 @@ var drawing = map[string]string{
 	"harness/lab/realstack": "",
 
 	// stages
-	"harness/matrix": "proxyconnect turntcp harness/credentials harness/measure harness/lab harness/report",
+	"harness/matrix": "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
 	"cmd/turngate":   "proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
 }
 
