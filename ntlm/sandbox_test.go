@@ -103,10 +103,3 @@ func waitFor(t *testing.T, what string, done func() bool) {
 		}
 	}
 }
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
