@@ -48,6 +48,7 @@ type Config struct {
 	RelayPorts     turntcp.PortRange
 	AllowPeers     []netip.Prefix
 	MaxConnections int
+	MaxQueueDelay  time.Duration
 	DrainTimeout   time.Duration
 	Audit          string // path, "-" for standard output, "" for none
 	LogJSON        bool
@@ -115,6 +116,7 @@ func (l *loader) config() *Config {
 		Users: l.text("users"), AuthSecretFile: l.text("auth-secret-file"),
 		RelayIP: l.relayIP(), RelayPorts: l.relayPorts(), AllowPeers: l.allowPeers(),
 		MaxConnections: l.number("max-connections", 10000, 1, 1_000_000),
+		MaxQueueDelay:  l.queueDelay(),
 		DrainTimeout:   l.duration("drain-timeout", 30*time.Second, 24*time.Hour),
 		Audit:          l.text("audit"),
 	}
@@ -279,6 +281,16 @@ func (l *loader) duration(name string, otherwise, most time.Duration) time.Durat
 	d, err := time.ParseDuration(v.text)
 	if err != nil || d < 0 || d > most {
 		l.fail(v, "%q: want a time such as 30s or 5m, at most %v", v.text, most)
+	}
+	return d
+}
+
+// queueDelay is at least what a scheduler may take for itself; below, a healthy client would lose data.
+func (l *loader) queueDelay() time.Duration {
+	const name, least = "max-queue-delay", 10 * time.Millisecond
+	d := l.duration(name, 200*time.Millisecond, 10*time.Second)
+	if v, given := l.one(name); given && d >= 0 && d < least && len(l.problems) == 0 {
+		l.fail(v, "%q: want at least %v", v.text, least)
 	}
 	return d
 }

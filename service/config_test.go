@@ -40,14 +40,14 @@ func configDir(t *testing.T) string {
 
 func TestLoad(t *testing.T) {
 	dir := configDir(t)
-	c, err := Load(Sources{File: write(t, dir, "c.yaml", strings.ReplaceAll(good, "$DIR", dir))})
+	c, err := Load(Sources{File: write(t, dir, "c.yaml", strings.ReplaceAll(good, "$DIR", dir)+"max_queue_delay: 300ms\n")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := []any{c.Listeners[0].String(), c.Listeners[1].String(), c.Realm, c.RelayIP.String(), c.RelayPorts.Min, c.RelayPorts.Max,
-		c.AllowPeers[0].String(), c.AllowPeers[1].String(), c.MaxConnections, c.DrainTimeout, c.LogJSON, c.LogLevel.String(), len(c.Warnings)}
+		c.AllowPeers[0].String(), c.AllowPeers[1].String(), c.MaxConnections, c.MaxQueueDelay, c.DrainTimeout, c.LogJSON, c.LogLevel.String(), len(c.Warnings)}
 	want := []any{"tcp://127.0.0.1:3478", "tls://[::1]:443", "example.com", "127.0.0.1", uint16(50000), uint16(50010),
-		"10.0.0.0/8", "192.0.2.1/32", 50, time.Minute, true, "DEBUG", 0}
+		"10.0.0.0/8", "192.0.2.1/32", 50, 300 * time.Millisecond, time.Minute, true, "DEBUG", 0}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}
@@ -113,11 +113,13 @@ func TestLoadErrors(t *testing.T) {
 			want: []string{`$FILE:10:5: allow_peer: "::ffff:10.0.0.0/104": write it as an IPv4 range`}},
 		{name: "from the environment", env: map[string]string{"TURNGATE_ALLOW_PEER": "10.0.0.0/8,10.0.0/8"},
 			want: []string{`TURNGATE_ALLOW_PEER: "10.0.0/8": want an address range such as 10.20.0.0/16, or an address`}},
-		{name: "from flags", flags: map[string][]string{"max-connections": {"0"}, "drain-timeout": {"3"}, "relay-ip": {"::1"}},
+		{name: "from flags", flags: map[string][]string{"max-connections": {"0"}, "drain-timeout": {"3"}, "max-queue-delay": {"1m"}, "relay-ip": {"::1"}},
 			want: []string{
 				`--relay-ip: "::1": want the IPv4 address of this host that peers reach`,
 				`--max-connections: "0": want a number from 1 to 1000000`,
+				`--max-queue-delay: "1m": want a time such as 30s or 5m, at most 10s`,
 				`--drain-timeout: "3": want a time such as 30s or 5m, at most 24h0m0s`}},
+		{name: "no time to queue at all", flags: map[string][]string{"max-queue-delay": {"1ms"}}, want: []string{`--max-queue-delay: "1ms": want at least 10ms`}},
 		{name: "listeners", flags: map[string][]string{"listen": {"tcp://127.0.0.1:1", "tls://127.0.0.1:1", "tcp://127.0.0.1", "tcp://a:b:1", "tcp://h:x", "tcp://h:65536", "h:1", "tcp://u@h:1"}},
 			want: []string{
 				`--listen: 127.0.0.1:1 is listened on already`,

@@ -90,7 +90,8 @@ func (s *service) turn() turntcp.Config {
 	c := s.config
 	t := turntcp.Config{
 		Realm: c.Realm, Credentials: &s.live, RelayIP: c.RelayIP, RelayPorts: c.RelayPorts,
-		AllowPeers: c.AllowPeers, MaxConnections: c.MaxConnections, Logger: s.logs.server,
+		AllowPeers: c.AllowPeers, MaxConnections: c.MaxConnections,
+		MaxQueueDelay: c.MaxQueueDelay, Logger: s.logs.server,
 	}
 	if s.logs.accounts != nil {
 		t.OnAllocationEnd = s.logs.usage

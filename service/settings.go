@@ -24,6 +24,7 @@ var settings = []setting{
 	{name: "relay-ports"},
 	{name: "allow-peer", list: true},
 	{name: "max-connections"},
+	{name: "max-queue-delay"},
 	{name: "drain-timeout"},
 	{name: "audit"},
 	{name: "log-format"},

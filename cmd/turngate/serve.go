@@ -28,6 +28,7 @@ type serveCmd struct {
 	RelayPorts     string   `placeholder:"FIRST-LAST" help:"UDP ports of the relays. Default 49152-65535."`
 	AllowPeer      []string `placeholder:"CIDR" help:"Whom relays may exchange data with besides each other. May be repeated. Default nobody."`
 	MaxConnections string   `placeholder:"N" help:"Connections at a time. Default 10000."`
+	MaxQueueDelay  string   `placeholder:"TIME" help:"Drop data that has waited longer for a slow client. Default 200ms."`
 	DrainTimeout   string   `placeholder:"TIME" help:"How long calls may go on after SIGTERM. Default 30s."`
 	Audit          string   `placeholder:"FILE" help:"Append who allocated what, as lines of JSON; - is standard output."`
 	LogFormat      string   `placeholder:"FORMAT" help:"text (default) or json, on standard error."`
