@@ -18,7 +18,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -q
+apt-get -o Acquire::Retries=3 update -q
 # The packages' services must not start: every test runs its own instance in a private directory.
 if [ ! -e /usr/sbin/policy-rc.d ]; then
 	trap 'rm -f /usr/sbin/policy-rc.d' EXIT
@@ -26,4 +26,4 @@ if [ ! -e /usr/sbin/policy-rc.d ]; then
 	chmod +x /usr/sbin/policy-rc.d
 fi
 # shellcheck disable=SC2086
-apt-get install -q -y --no-install-recommends $missing
+apt-get -o Acquire::Retries=3 install -q -y --no-install-recommends $missing
