@@ -85,7 +85,6 @@ type Proxy struct {
 type TURN struct {
 	TCP, TLS string // host:port
 	User     User
-	Server   *turntcp.Server
 }
 
 // Close ends everything and waits for it.
@@ -141,7 +140,6 @@ func (l *Lab) startTURN(log *slog.Logger) error {
 		return err
 	}
 	l.onClose(srv.Close)
-	l.TURN.Server = srv
 	tcp, err := srv.ListenTCP("127.0.0.1:0")
 	if err != nil {
 		return err

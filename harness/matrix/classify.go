@@ -21,9 +21,9 @@ const (
 	codeNoScheme      = "no-common-scheme"    // the proxy offers none of our mechanisms
 	codeRefused       = "refused"             // the proxy answers neither 2xx nor a challenge
 	codeNotKept       = "connection-not-kept" // closed between the legs of a handshake
-	codeEndless       = "endless-challenges"  //
+	codeEndless       = "endless-challenges"  // the proxy takes credentials and asks again
 	codeClosed        = "closed"              // the proxy closed instead of answering
-	codeTimeout       = "timeout"             //
+	codeTimeout       = "timeout"             // somebody is silent, at the stage that the message names
 	codeUnreachable   = "unreachable"         // no TCP connection
 	codeTLS           = "tls-proxy"           // no TLS with the proxy
 	codeCleartext     = "cleartext"           // Basic not permitted

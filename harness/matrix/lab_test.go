@@ -72,13 +72,28 @@ func TestRealMatrix(t *testing.T) {
 		}
 	})
 	cells := LabCells(l)
-	checkRun(t, l, (&Matrix{Lab: l.Name, Cells: cells, Duration: 100 * time.Millisecond}).Run(t.Context()))
-	// What the issue of this matrix is: each scheme's user in Squid's own log of the tunnel.
-	for _, scheme := range []string{"basic", "digest", "ntlm", "kerberos"} {
-		if len(Select(cells, []string{scheme + "/http-proxy/turns/udp/squid"})) == 0 {
-			t.Errorf("no cell of %s through Squid", scheme)
+	r := (&Matrix{Lab: l.Name, Cells: cells, Duration: 100 * time.Millisecond}).Run(t.Context())
+	checkRun(t, l, r)
+	for _, scheme := range []string{"basic", "digest", "ntlm", "kerberos", "all"} {
+		for _, proxy := range []string{"http-proxy", "https-proxy"} {
+			mustCheck(t, r, scheme+"/"+proxy+"/turns/udp/squid", checkRecord)
+		}
+		mustCheck(t, r, scheme+"/http-proxy/turn/udp/squid/wrong-password", checkFailures)
+	}
+	mustCheck(t, r, "all/http-proxy/turn/udp/squid/no-ticket-wrong-password", checkFailures)
+}
+
+// mustCheck wants the cell to have asked the other side, with success.
+func mustCheck(t *testing.T, r report.Run, cell, check string) {
+	t.Helper()
+	for _, c := range r.Cells {
+		for _, got := range c.Checks {
+			if c.Name == cell && got.Name == check && got.OK {
+				return
+			}
 		}
 	}
+	t.Errorf("%s: no successful check of %s", cell, check)
 }
 
 func checkRun(t *testing.T, l *lab.Lab, r report.Run) {

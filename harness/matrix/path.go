@@ -21,12 +21,17 @@ type leg struct {
 	tunnel     report.Tunnel
 }
 
+// A dialFunc connects to host:port, through a proxy or not.
+type dialFunc func(ctx context.Context, address string) (net.Conn, error)
+
+func direct(ctx context.Context, address string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", address)
+}
+
 // dialer returns how a cell reaches its TURN server.
-func (c *Cell) dialer(budget *proxyconnect.Budget) (func(context.Context, string) (net.Conn, error), error) {
+func (c *Cell) dialer(budget *proxyconnect.Budget) (dialFunc, error) {
 	if c.Proxy == "" {
-		return func(ctx context.Context, address string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "tcp", address)
-		}, nil
+		return direct, nil
 	}
 	d := &proxyconnect.Dialer{Proxy: c.Proxy, TLS: c.TLS, Budget: budget, ALPN: []string{"stun.turn"}}
 	if err := c.Auth.Apply(d); err != nil {
@@ -37,12 +42,12 @@ func (c *Cell) dialer(budget *proxyconnect.Budget) (func(context.Context, string
 
 // open sets up one end: tunnel, TLS, allocation. What it learnt of the tunnel is returned also with
 // an error.
-func open(ctx context.Context, dial func(context.Context, string) (net.Conn, error), t TURN, onData func(turntcp.Data)) (*leg, error) {
+func open(ctx context.Context, dial dialFunc, t TURN, onData func(turntcp.Data)) (*leg, error) {
 	l := new(leg)
 	watch := newStopwatch(time.Now)
 	defer func() { l.tunnel.Phases = watch.report() }()
 	watch.start()
-	conn, err := dial(proxyconnect.WithTrace(ctx, &watch.phases), t.Address)
+	conn, err := dial(proxyconnect.WithTrace(ctx, &watch.trace), t.Address)
 	if err != nil {
 		if ce := (*proxyconnect.ConnectError)(nil); errors.As(err, &ce) {
 			l.tunnel = report.Tunnel{Legs: ce.Legs, Dials: ce.Dials}

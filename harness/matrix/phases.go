@@ -23,16 +23,16 @@ const (
 
 // A stopwatch adds up the time of each phase. It belongs to one goroutine.
 type stopwatch struct {
-	now    func() time.Time
-	order  []string
-	spent  map[string]time.Duration
-	begun  time.Time
-	phases proxyconnect.Trace
+	now   func() time.Time
+	order []string
+	spent map[string]time.Duration
+	begun time.Time
+	trace proxyconnect.Trace // its hooks start and stop us
 }
 
 func newStopwatch(now func() time.Time) *stopwatch {
 	s := &stopwatch{now: now, spent: make(map[string]time.Duration)}
-	s.phases = proxyconnect.Trace{
+	s.trace = proxyconnect.Trace{
 		DialStart:        func(string) { s.start() },
 		DialDone:         func(net.Conn, error) { s.stop(phaseTCP) },
 		TLSStart:         func() { s.start() },

@@ -165,7 +165,7 @@ func (c *Cell) call(ctx context.Context, budget *proxyconnect.Budget, got *repor
 	}
 	k.near = near
 	if c.TURN.FarDirect {
-		dial, _ = (&Cell{}).dialer(nil)
+		dial = direct
 	}
 	far, err := open(ctx, dial, c.TURN, k.farIn.onData)
 	if err != nil {

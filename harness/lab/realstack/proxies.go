@@ -66,7 +66,9 @@ type Request struct {
 }
 
 // Tunnel tells whether this is a tunnel that was granted.
-func (r Request) Tunnel() bool { return r.Method == "CONNECT" && r.Status == 200 }
+func (r Request) Tunnel() bool {
+	return r.Method == "CONNECT" && r.Status == 200 && (r.Verdict == "TCP_TUNNEL" || r.Verdict == "-")
+}
 
 // Requests returns what came to this proxy, oldest first. Squid and Apache log a tunnel when it ends.
 // Rejected passwords under Basic and Digest are lines with Status 407 and a User. tinyproxy logs no
