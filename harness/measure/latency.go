@@ -34,11 +34,30 @@ func (l *Latency) Record(d time.Duration) {
 // Merge adds all observations of other.
 func (l *Latency) Merge(other *Latency) { l.h.Merge(other.h) }
 
+// Count is how many observations there are.
+func (l *Latency) Count() int64 { return l.h.TotalCount() }
+
+// Milliseconds is the value below which the share (0 to 1) of the observations lies, in milliseconds;
+// 0 if there are none.
+func (l *Latency) Milliseconds(share float64) float64 {
+	if l.h.TotalCount() == 0 {
+		return 0
+	}
+	return float64(l.h.ValueAtPercentile(share*100)) / 1000
+}
+
+// Clone returns a copy.
+func (l *Latency) Clone() *Latency { return &Latency{l.h.Clone()} }
+
+// Histogram is the histogram itself, of microseconds, to be read only.
+func (l *Latency) Histogram() *hdrhistogram.Histogram { return l.h }
+
 // Summary is what is quoted of a Latency; durations in milliseconds.
 type Summary struct {
 	Count int64   `json:"count"`
 	P50   float64 `json:"p50_ms"`
 	P90   float64 `json:"p90_ms"`
+	P95   float64 `json:"p95_ms"`
 	P99   float64 `json:"p99_ms"`
 	Max   float64 `json:"max_ms"`
 }
@@ -49,7 +68,7 @@ func (l *Latency) Summary() Summary {
 		return Summary{}
 	}
 	at := func(p float64) float64 { return float64(l.h.ValueAtPercentile(p)) / 1000 }
-	return Summary{Count: l.h.TotalCount(), P50: at(50), P90: at(90), P99: at(99), Max: float64(l.h.Max()) / 1000}
+	return Summary{Count: l.h.TotalCount(), P50: at(50), P90: at(90), P95: at(95), P99: at(99), Max: float64(l.h.Max()) / 1000}
 }
 
 // Milliseconds is a duration as the reports print it.
