@@ -138,6 +138,7 @@ func (x *exchange) judge() verdict {
 	if h.scheme != scheme || h.Handshake == nil {
 		*h = handshake{scheme: scheme, Handshake: scheme.New(x.info())}
 	}
+	x.c.p.verify()
 	return h.judge(credentials)
 }
 

@@ -154,6 +154,10 @@ func (x *exchange) answer() (again bool) {
 			return x.send(x.c.page(http.StatusForbidden, "ERR_ACCESS_DENIED", err.Error()))
 		}
 	}
+	if err := x.c.p.capacity.enter(); err != nil {
+		return x.send(x.c.full())
+	}
+	defer x.c.p.capacity.leave()
 	target, err := x.c.p.dial(host, port)
 	if err != nil {
 		return x.send(x.c.dialFailed(err))

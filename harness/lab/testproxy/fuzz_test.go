@@ -83,6 +83,7 @@ func checkTarget(t *testing.T, target string) {
 func FuzzAuthorization(f *testing.F) {
 	digest := Digest(DigestConfig{Realm: "r", Users: []string{"alice"}, Password: func(string) (string, bool) { return "x", true }})
 	p := &Proxy{Schemes: []Scheme{Basic("r", func(user, password string) bool { return false }), digest, legs()}}
+	p.capacity = newCapacity(p.Limits)
 	f.Add("Basic YWxpY2U6cGFzc3dvcmQ=")
 	f.Add("basic  YWxpY2U=")
 	f.Add(strings.TrimPrefix(type1, "Proxy-Authorization: "))

@@ -50,6 +50,9 @@ type Proxy struct {
 	// MaxHeader bounds the head of a request in bytes; longer ones get 431. Default 64 KiB (Squid's).
 	MaxHeader int
 
+	// Limits are what it can carry. Default is all that the machine can.
+	Limits Limits
+
 	// KeepRecords is how many of the newest records are kept for Records. Default 4096.
 	KeepRecords int
 
@@ -63,6 +66,7 @@ type Proxy struct {
 	work      sync.WaitGroup
 	book      *book
 	inspector func() (*inspector, error)
+	capacity  *capacity
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -85,6 +89,7 @@ func (p *Proxy) Listen(addr string) error {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.book = newBook(orDefault(p.KeepRecords, 4096), p.Log)
 	p.inspector = sync.OnceValues(newInspector)
+	p.capacity = newCapacity(p.Limits)
 	p.conns = make(map[net.Conn]struct{})
 	p.work.Go(p.accept)
 	return nil

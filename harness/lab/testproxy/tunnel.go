@@ -22,6 +22,7 @@ type tunnel struct {
 	idle           time.Duration // without a byte until it is cut; 0: for ever
 	life           time.Duration // from its beginning until it is cut; 0: for ever
 
+	over chan struct{} // closed when nothing more is copied
 	once sync.Once
 	why  string // it was cut; valid after run
 }
@@ -37,7 +38,7 @@ type flow struct {
 // runTunnel answers 2xx and copies.
 func (x *exchange) runTunnel(host string, target net.Conn) {
 	c := x.c
-	t := &tunnel{c: c, client: c.nc, target: target, host: host, idle: c.p.IdleTimeout}
+	t := &tunnel{c: c, client: c.nc, target: target, host: host, idle: c.p.IdleTimeout, over: make(chan struct{})}
 	t.up = flow{src: c.nc, dst: target}
 	t.down = flow{src: target, dst: c.nc}
 	c.tunnel = t
@@ -62,8 +63,10 @@ func (x *exchange) runTunnel(host string, target net.Conn) {
 }
 
 func (t *tunnel) run() {
+	defer close(t.over)
 	t.client.SetDeadline(time.Time{})
 	t.up.src = t.early()
+	t.limit()
 	for _, h := range t.c.hooks {
 		if h.tunnel != nil {
 			h.tunnel(t)
