@@ -2,9 +2,12 @@ package lab
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/turngate/turngate/harness/lab/testproxy"
 	"github.com/turngate/turngate/ntlm/ntlmtest"
@@ -15,12 +18,14 @@ const ntlmDomain = "LAB"
 
 // New starts the embedded lab: for every scheme an http and an https proxy that verify for real, a
 // KDC, and the TURN server.
-func New(log *slog.Logger) (*Lab, error) {
-	l, err := prepare("embedded", log)
+func New(log *slog.Logger) (*Lab, error) { return Config{Log: log}.startEmbedded() }
+
+func (c Config) startEmbedded() (*Lab, error) {
+	l, err := c.prepare("embedded")
 	if err != nil {
 		return nil, err
 	}
-	e := &embedded{lab: l}
+	e := &embedded{lab: l, config: c}
 	if err := e.start(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
@@ -29,8 +34,9 @@ func New(log *slog.Logger) (*Lab, error) {
 
 // embedded makes the proxies of the embedded lab.
 type embedded struct {
-	lab *Lab
-	kdc *realm
+	lab    *Lab
+	config Config
+	kdc    *realm
 }
 
 // EmbeddedSchemes are those of the embedded lab's proxies.
@@ -42,7 +48,14 @@ func (e *embedded) start() (err error) {
 	if e.kdc, err = startRealm(e.lab); err != nil {
 		return err
 	}
-	for _, scheme := range EmbeddedSchemes {
+	schemes := e.config.Schemes
+	if schemes == nil {
+		schemes = EmbeddedSchemes
+	}
+	for _, scheme := range schemes {
+		if !slices.Contains(EmbeddedSchemes, scheme) {
+			return fmt.Errorf("the embedded lab has no proxy with scheme %q; it has %s", scheme, strings.Join(EmbeddedSchemes, ", "))
+		}
 		for _, secure := range []bool{false, true} {
 			p, err := e.proxy(scheme, secure)
 			if err != nil {
@@ -62,7 +75,7 @@ func (e *embedded) start() (err error) {
 }
 
 func (e *embedded) proxy(scheme string, secure bool, faults ...testproxy.Fault) (Proxy, error) {
-	p := &testproxy.Proxy{Host: host, Schemes: e.schemes(scheme), AllowTarget: e.allow, Faults: faults}
+	p := &testproxy.Proxy{Host: host, Schemes: e.schemes(scheme), AllowTarget: e.allow, Faults: faults, Limits: e.config.Limits}
 	if secure {
 		p.TLS = e.lab.pki.server()
 	}
@@ -71,7 +84,7 @@ func (e *embedded) proxy(scheme string, secure bool, faults ...testproxy.Fault) 
 	}
 	e.lab.onClose(p.Close)
 	return Proxy{
-		Implementation: "embedded", Scheme: scheme, TLS: secure, URL: p.URL(),
+		Implementation: "embedded", Scheme: scheme, TLS: secure, URL: p.URL(), PID: os.Getpid(),
 		Tunnels:  func() ([]string, error) { return tunnels(p.Records()), nil },
 		Failures: func() (int, error) { return rejections(p) + e.kdc.failures(), nil },
 	}, nil

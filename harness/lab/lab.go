@@ -6,6 +6,7 @@
 package lab
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/turngate/turngate/harness/lab/testproxy"
 	"github.com/turngate/turngate/turntcp"
 )
 
@@ -71,6 +73,7 @@ type Proxy struct {
 	Scheme         string
 	TLS            bool
 	URL            string
+	PID            int // of its process: this one's, if it is embedded
 
 	// Tunnels returns the users whose tunnels have ended, by the proxy's own record: a log of Squid
 	// has "alice", "alice@REALM" or "DOMAIN\alice". nil: it keeps none.
@@ -107,8 +110,30 @@ func (l *Lab) Faulty(fault, scheme string) (Proxy, error) {
 	return l.faulty(fault, scheme)
 }
 
+// Config says what of a lab to start. The zero value is all of the embedded lab.
+type Config struct {
+	Log     *slog.Logger // of what the servers do. Default discards
+	Real    bool         // Squid, Apache and tinyproxy instead of embedded proxies
+	Schemes []string     // of the proxies. Default is all there are; of a real lab the others are Squids
+	NoTURN  bool         // without a TURN server
+
+	Limits     testproxy.Limits // of each embedded proxy
+	SquidExtra string           // further lines for every squid.conf of a real lab
+}
+
+// Start starts it. ctx bounds the start only.
+func (c Config) Start(ctx context.Context) (*Lab, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Real {
+		return c.startReal(ctx)
+	}
+	return c.startEmbedded()
+}
+
 // prepare sets up what both kinds of lab have: certificates, an account, the TURN server.
-func prepare(name string, log *slog.Logger) (*Lab, error) {
+func (c Config) prepare(name string) (*Lab, error) {
 	p, err := newPKI()
 	if err != nil {
 		return nil, err
@@ -118,7 +143,10 @@ func prepare(name string, log *slog.Logger) (*Lab, error) {
 		User:        User{"alice", password()},
 		RefusedPort: 9,
 	}
-	if err := l.startTURN(log); err != nil {
+	if c.NoTURN {
+		return l, nil
+	}
+	if err := l.startTURN(c.Log); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/turngate/turngate/internal/peers"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -76,5 +79,54 @@ func TestPasswordsAreRandomAndDoNotPrint(t *testing.T) {
 		if strings.Contains(text, a.User.Password) || strings.Contains(text, a.TURN.User.Password) {
 			t.Errorf("a password shows in %s", text)
 		}
+	}
+}
+
+func TestStartOnly(t *testing.T) {
+	for _, tt := range []struct {
+		config  Config
+		proxies int
+		turn    bool
+	}{
+		{Config{Schemes: []string{SchemeNTLM}, NoTURN: true}, 2, false},
+		{Config{Schemes: []string{}}, 0, true},
+		{Config{Real: true, Schemes: []string{}}, 0, true},
+	} {
+		l, err := tt.config.Start(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(l.Proxies) != tt.proxies || l.TURN.TCP != "" != tt.turn {
+			t.Errorf("%+v: got %d proxies, TURN at %q; want %d, %v", tt.config, len(l.Proxies), l.TURN.TCP, tt.proxies, tt.turn)
+		}
+		for _, p := range l.Proxies {
+			if p.PID != os.Getpid() || p.Scheme != SchemeNTLM {
+				t.Errorf("proxy %s of %s in process %d", p.URL, p.Scheme, p.PID)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, real := range []bool{false, true} {
+		if _, err := (Config{Real: real, Schemes: []string{"rot13"}}).Start(t.Context()); err == nil {
+			t.Error("a scheme that does not exist was started")
+		}
+	}
+}
+
+func TestStartOneSquid(t *testing.T) {
+	peers.Need(t, "squid")
+	l, err := Config{Real: true, Schemes: []string{SchemeBasic}, NoTURN: true}.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if len(l.Proxies) != 2 || l.Krb5Conf != "" {
+		t.Fatalf("got %d proxies and krb5.conf %q, want 2 and none", len(l.Proxies), l.Krb5Conf)
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", l.Proxies[0].PID))
+	if err != nil || strings.TrimSpace(string(name)) != "squid" {
+		t.Errorf("process %d is %q (%v), want squid", l.Proxies[0].PID, name, err)
 	}
 }

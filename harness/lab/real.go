@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/turngate/turngate/harness/lab/realstack"
@@ -22,38 +25,61 @@ func (e *MissingError) Error() string {
 // NewReal starts the real lab: Squid, Apache and tinyproxy with Samba's, MIT's and their own
 // verifiers, as an ordinary user in a private directory, and the TURN server. ctx bounds the start.
 func NewReal(ctx context.Context, log *slog.Logger) (*Lab, error) {
-	if missing := realstack.Missing(realParts...); len(missing) > 0 {
-		return nil, &MissingError{missing}
-	}
-	l, err := prepare("real", log)
+	return Config{Log: log}.startReal(ctx)
+}
+
+func (c Config) startReal(ctx context.Context) (*Lab, error) {
+	parts, err := c.realParts()
 	if err != nil {
 		return nil, err
 	}
-	if err := l.startStack(ctx, log); err != nil {
+	if missing := realstack.Missing(parts...); len(missing) > 0 {
+		return nil, &MissingError{missing}
+	}
+	l, err := c.prepare("real")
+	if err != nil || len(parts) == 0 {
+		return l, err
+	}
+	if err := l.startStack(ctx, c, parts); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-var realParts = []string{"squid", "apache", "tinyproxy"}
+// squids are the parts of the real lab that have one scheme.
+var squids = map[string]string{
+	SchemeBasic: "squid/basic", SchemeDigest: "squid/digest", SchemeNTLM: "squid/ntlm",
+	SchemeKerberos: "squid/negotiate", SchemeAll: "squid/all",
+}
 
-func (l *Lab) startStack(ctx context.Context, log *slog.Logger) error {
+// realParts are the parts of the real stack to start.
+func (c Config) realParts() (parts []string, err error) {
+	if c.Schemes == nil {
+		return []string{"squid", "apache", "tinyproxy"}, nil
+	}
+	for _, scheme := range c.Schemes {
+		part, ok := squids[scheme]
+		if !ok {
+			return nil, fmt.Errorf("the real lab has no Squid with scheme %q; it has %s",
+				scheme, strings.Join(slices.Sorted(maps.Keys(squids)), ", "))
+		}
+		parts = append(parts, part)
+	}
+	return parts, nil
+}
+
+func (l *Lab) startStack(ctx context.Context, c Config, parts []string) error {
 	s, err := realstack.Start(ctx, realstack.Config{
 		Users:     []realstack.User{{Name: l.User.Name, Password: l.User.Password}},
-		ProxyHost: host, CertPEM: l.pki.certPEM, KeyPEM: l.pki.key, Only: realParts,
-		Log: logWriter{log},
+		ProxyHost: host, CertPEM: l.pki.certPEM, KeyPEM: l.pki.key, Only: parts,
+		SquidExtra: c.SquidExtra, Log: logWriter{c.Log},
 	})
 	if err != nil {
 		return err
 	}
 	l.onClose(s.Close)
 	l.Realm, l.RefusedPort, l.Logs = realstack.Realm, realstack.RefusedPort, s.Logs
-	conf, err := os.ReadFile(s.Krb5Conf())
-	if err != nil {
-		return err
-	}
-	l.Krb5Conf = string(conf)
-	if l.ExpiredCCache, err = s.ExpiredCCache(ctx, l.User.Name); err != nil {
+	if err := l.adoptRealm(ctx, s); err != nil {
 		return err
 	}
 	for _, p := range s.Proxies() {
@@ -62,12 +88,26 @@ func (l *Lab) startStack(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
+// adoptRealm takes over what there is of Kerberos: nothing, if no part of the stack needs a KDC.
+func (l *Lab) adoptRealm(ctx context.Context, s *realstack.Stack) error {
+	conf, err := os.ReadFile(s.Krb5Conf())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.Krb5Conf = string(conf)
+	l.ExpiredCCache, err = s.ExpiredCCache(ctx, l.User.Name)
+	return err
+}
+
 func (l *Lab) realProxy(s *realstack.Stack, from realstack.Proxy) Proxy {
 	scheme := map[string]string{
 		"Basic": SchemeBasic, "Digest": SchemeDigest, "NTLM": SchemeNTLM, "Negotiate": SchemeKerberos,
 		realstack.AllSchemes: SchemeAll,
 	}[from.Scheme]
-	p := Proxy{Implementation: from.Name, Scheme: scheme, TLS: from.TLS(), URL: from.URL, Failures: l.realFailures(s, from)}
+	p := Proxy{Implementation: from.Name, Scheme: scheme, TLS: from.TLS(), URL: from.URL, PID: from.PID, Failures: l.realFailures(s, from)}
 	if from.Name != "tinyproxy" { // which logs no users
 		p.Tunnels = func() (users []string, err error) {
 			requests, err := from.Requests()

@@ -36,7 +36,7 @@ func (s *Stack) startApache(ctx context.Context) error {
 		return err
 	}
 	for i, scheme := range apacheSchemes {
-		s.addProxies("apache", scheme, "apache.access", ports[i*each:(i+1)*each])
+		s.addProxies("apache", "apache", scheme, "apache.access", ports[i*each:(i+1)*each])
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ type Proxy struct {
 	Scheme    string // "Basic", "Digest", "NTLM", "Negotiate" or AllSchemes
 	URL       string // http://ProxyHost:port or https://ProxyHost:port, without user
 	AccessLog string // path of the proxy's own log, which other proxies of the Stack may share
+	PID       int    // of its process; helpers are children of it
 }
 
 // TLS tells whether clients speak TLS to the proxy.
@@ -33,13 +34,19 @@ func (p Proxy) TLS() bool { return strings.HasPrefix(p.URL, "https:") }
 // String is for instance "squid NTLM https://localhost:20001".
 func (p Proxy) String() string { return p.Name + " " + p.Scheme + " " + p.URL }
 
-// addProxies registers the http port and, if there is one, the https port.
-func (s *Stack) addProxies(name, scheme, log string, ports []int) {
+// addProxies registers the http port and, if there is one, the https port of a service.
+func (s *Stack) addProxies(service, name, scheme, log string, ports []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	pid := 0
+	for _, v := range s.services {
+		if v.name == service {
+			pid = v.cmd.Process.Pid
+		}
+	}
 	for i, port := range ports {
 		u := url.URL{Scheme: []string{"http", "https"}[i], Host: net.JoinHostPort(s.cfg.ProxyHost, strconv.Itoa(port))}
-		s.proxies = append(s.proxies, Proxy{Name: name, Scheme: scheme, URL: u.String(), AccessLog: s.path("log", log)})
+		s.proxies = append(s.proxies, Proxy{Name: name, Scheme: scheme, URL: u.String(), AccessLog: s.path("log", log), PID: pid})
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *Stack) startSquid(ctx context.Context, name string, schemes []string) e
 	if len(schemes) > 1 {
 		scheme = AllSchemes
 	}
-	s.addProxies("squid", scheme, name+".access", ports)
+	s.addProxies(name, "squid", scheme, name+".access", ports)
 	return nil
 }
 

@@ -28,7 +28,7 @@ func (s *Stack) startTinyproxy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.addProxies("tinyproxy", "Basic", "tinyproxy.log", ports)
+	s.addProxies("tinyproxy", "tinyproxy", "Basic", "tinyproxy.log", ports)
 	return nil
 }
 
