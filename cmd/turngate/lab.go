@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +20,12 @@ type labCmd struct {
 	Lab        string   `default:"embedded" enum:"embedded,real" help:"embedded, or real for Squid, Apache and tinyproxy with real verifiers."`
 	Fault      []string `placeholder:"NAME[=ARG]" help:"Also run a proxy that plays a fault (embedded lab); see --list-faults. May be repeated."`
 	Scheme     string   `default:"basic" enum:"none,basic,digest,digest-sha256,ntlm,negotiate-ntlm,kerberos,all" help:"What the proxies of --fault demand."`
+	Only       []string `placeholder:"SCHEME,..." help:"Only proxies with these schemes; of the real lab only these Squids."`
+	NoProxies  bool     `help:"Only the TURN server."`
+	NoTURN     bool     `name:"no-turn" help:"Only the proxies."`
+	Limit      limits   `placeholder:"NAME=VALUE,..." help:"What each embedded proxy can carry: mbps=N (each way), delay=D, tunnels=N, helpers=N and helper-time=D (credentials verified at a time, and how long that takes)."`
+	JSON       string   `name:"json" placeholder:"FILE" help:"Write what is running as JSON, secrets as paths of files; - is standard output instead of the text."`
+	WhileStdin bool     `name:"while-stdin" help:"End when standard input does."`
 	ListFaults bool     `help:"Print the faults and exit."`
 	Verbose    bool     `short:"v" help:"Log what the TURN server does to standard error."`
 }
@@ -42,7 +50,20 @@ func (c *labCmd) Run(ctx context.Context, std stdio) (err error) {
 			return usageError{fmt.Errorf("--fault: %w (see --list-faults)", err)}
 		}
 	}
-	l, err := startLab(ctx, c.Lab, log)
+	if c.Lab == "real" && c.Limit != (limits{}) {
+		return usageError{errors.New("--limit: the proxies of the real lab have limits of their own")}
+	}
+	if c.NoProxies && c.NoTURN {
+		return usageError{errors.New("--no-proxies and --no-turn leave nothing to run")}
+	}
+	config := lab.Config{Log: log, Real: c.Lab == "real", Schemes: c.Only, NoTURN: c.NoTURN, Limits: c.Limit.Limits}
+	if c.NoProxies {
+		config.Schemes = []string{}
+	}
+	if err := config.Validate(); err != nil {
+		return usageError{fmt.Errorf("--only: %w", err)}
+	}
+	l, err := config.Start(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,10 +73,6 @@ func (c *labCmd) Run(ctx context.Context, std stdio) (err error) {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	files, err := writeFiles(dir, l)
-	if err != nil {
-		return err
-	}
 	for _, f := range c.Fault {
 		p, err := l.Faulty(f, c.Scheme)
 		if err != nil {
@@ -64,8 +81,49 @@ func (c *labCmd) Run(ctx context.Context, std stdio) (err error) {
 		p.Implementation += " " + f
 		l.Proxies = append(l.Proxies, p)
 	}
-	printLab(std.out, l, files)
+	d, err := l.Describe(dir)
+	if err != nil {
+		return err
+	}
+	if err := c.tell(std, l, d); err != nil {
+		return err
+	}
+	if c.WhileStdin {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		go func() { // ends with the process at the latest
+			defer cancel()
+			io.Copy(io.Discard, std.in)
+		}()
+	}
 	<-ctx.Done()
+	return nil
+}
+
+// tell says what is running.
+func (c *labCmd) tell(std stdio, l *lab.Lab, d lab.Document) error {
+	if c.JSON != "-" {
+		files, err := writeCurl(l, d)
+		if err != nil {
+			return err
+		}
+		printLab(std.out, l, files)
+	}
+	if c.JSON == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(d, "", "  ")
+	if err != nil {
+		return err
+	}
+	text = append(text, '\n')
+	if c.JSON == "-" {
+		_, err = std.out.Write(text)
+		return err
+	}
+	if err := os.WriteFile(c.JSON, text, 0o600); err != nil {
+		return usageError{fmt.Errorf("--json: %w", err)}
+	}
 	return nil
 }
 
@@ -84,19 +142,11 @@ func listFaults(w io.Writer) error {
 // labFiles are what a user's programs need of the lab; they go with it.
 type labFiles struct{ dir, ca, krb5, curl, password string }
 
-func writeFiles(dir string, l *lab.Lab) (f labFiles, err error) {
-	f = labFiles{dir: dir, ca: filepath.Join(dir, "ca.pem"), krb5: filepath.Join(dir, "krb5.conf"),
-		curl: filepath.Join(dir, "curl.conf"), password: filepath.Join(dir, "password")}
-	for path, text := range map[string]string{
-		f.ca: string(l.CA), f.krb5: l.Krb5Conf, f.password: l.User.Password + "\n",
-		// curl reads user and password from here, so that they are in no process list.
-		f.curl: fmt.Sprintf("proxy-user = \"%s:%s\"\n", l.User.Name, l.User.Password),
-	} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			return f, err
-		}
-	}
-	return f, nil
+// writeCurl adds to the lab's files one from which curl reads user and password, so that they are in
+// no process list.
+func writeCurl(l *lab.Lab, d lab.Document) (labFiles, error) {
+	f := labFiles{dir: d.Dir, ca: d.CA, krb5: d.Krb5Conf, curl: filepath.Join(d.Dir, "curl.conf"), password: d.PasswordFile}
+	return f, os.WriteFile(f.curl, fmt.Appendf(nil, "proxy-user = \"%s:%s\"\n", l.User.Name, l.User.Password), 0o600)
 }
 
 func printLab(w io.Writer, l *lab.Lab, f labFiles) {
@@ -108,14 +158,15 @@ func printLab(w io.Writer, l *lab.Lab, f labFiles) {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", p.URL, p.Scheme, p.Implementation)
 	}
 	table.Flush()
-	fmt.Fprintf(&b, `
-user      %s, password %s (in %s), Kerberos %s@%s
-TURN      turn:%s?transport=tcp  turns:%s?transport=tcp
-          user %s, password %s
-files     %s: ca.pem, krb5.conf, curl.conf, password
-
-`, l.User.Name, l.User.Password, f.password, l.User.Name, l.Realm, l.TURN.TCP, l.TURN.TLS, l.TURN.User.Name, l.TURN.User.Password, f.dir)
-	printCommands(&b, l, f)
+	fmt.Fprintf(&b, "\nuser      %s, password %s (in %s), Kerberos %s@%s\n", l.User.Name, l.User.Password, f.password, l.User.Name, l.Realm)
+	if l.TURN.TCP != "" {
+		fmt.Fprintf(&b, "TURN      turn:%s?transport=tcp  turns:%s?transport=tcp\n          user %s, password %s\n",
+			l.TURN.TCP, l.TURN.TLS, l.TURN.User.Name, l.TURN.User.Password)
+	}
+	fmt.Fprintf(&b, "files     %s: ca.pem, krb5.conf, curl.conf, password, turn-password\n\n", f.dir)
+	if l.TURN.TLS != "" {
+		printCommands(&b, l, f)
+	}
 	io.WriteString(w, b.String())
 }
 

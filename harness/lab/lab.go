@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -121,10 +122,27 @@ type Config struct {
 	SquidExtra string           // further lines for every squid.conf of a real lab
 }
 
+// Validate says what is wrong with it.
+func (c Config) Validate() error {
+	known := EmbeddedSchemes
+	if c.Real {
+		known = slices.Sorted(maps.Keys(squids))
+	}
+	for _, scheme := range c.Schemes {
+		if !slices.Contains(known, scheme) {
+			return fmt.Errorf("no proxy has the scheme %q; there are %s", scheme, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
 // Start starts it. ctx bounds the start only.
 func (c Config) Start(ctx context.Context) (*Lab, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
 	}
 	if c.Real {
 		return c.startReal(ctx)

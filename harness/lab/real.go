@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/turngate/turngate/harness/lab/realstack"
@@ -29,10 +27,7 @@ func NewReal(ctx context.Context, log *slog.Logger) (*Lab, error) {
 }
 
 func (c Config) startReal(ctx context.Context) (*Lab, error) {
-	parts, err := c.realParts()
-	if err != nil {
-		return nil, err
-	}
+	parts := c.realParts()
 	if missing := realstack.Missing(parts...); len(missing) > 0 {
 		return nil, &MissingError{missing}
 	}
@@ -53,19 +48,14 @@ var squids = map[string]string{
 }
 
 // realParts are the parts of the real stack to start.
-func (c Config) realParts() (parts []string, err error) {
+func (c Config) realParts() (parts []string) {
 	if c.Schemes == nil {
-		return []string{"squid", "apache", "tinyproxy"}, nil
+		return []string{"squid", "apache", "tinyproxy"}
 	}
 	for _, scheme := range c.Schemes {
-		part, ok := squids[scheme]
-		if !ok {
-			return nil, fmt.Errorf("the real lab has no Squid with scheme %q; it has %s",
-				scheme, strings.Join(slices.Sorted(maps.Keys(squids)), ", "))
-		}
-		parts = append(parts, part)
+		parts = append(parts, squids[scheme])
 	}
-	return parts, nil
+	return parts
 }
 
 func (l *Lab) startStack(ctx context.Context, c Config, parts []string) error {

@@ -38,6 +38,7 @@ var drawing = map[string]string{
 	"harness/measure":       "",
 	"harness/report":        "harness/measure",
 	"harness/lab":           "harness/lab/testproxy harness/lab/realstack ntlm/ntlmtest kerberos/kerberostest turntcp",
+	"harness/lab/child":     "harness/lab",
 	"harness/lab/testproxy": "",
 	"harness/lab/realstack": "",
 

@@ -1,0 +1,119 @@
+// Package child runs a lab in a process of its own, so that what it costs can be told from what its
+// user costs.
+//
+//	l, err := child.Start(ctx, "--only", "ntlm", "--no-turn")
+//	defer l.Close()
+//	l.Proxies[0].PID // its CPU is the proxy's
+//
+// The process is this program again, as "turngate lab --json - --while-stdin", so the caller must be
+// turngate, or a test whose TestMain plays it. It ends with the caller, however that ends.
+package child
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/turngate/turngate/harness/lab"
+)
+
+const closeTimeout = 15 * time.Second
+
+// A Lab is a lab in another process.
+type Lab struct {
+	lab.Document
+
+	cmd   *exec.Cmd
+	stdin io.Closer
+	done  chan struct{}
+	err   error // how it ended; read after done
+	once  sync.Once
+}
+
+// Start starts the lab that the arguments of "turngate lab" describe, and waits until it is up. ctx
+// bounds the start only; Close ends the lab.
+func Start(ctx context.Context, args ...string) (*Lab, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(program, append([]string{"lab", "--json", "-", "--while-stdin"}, args...)...)
+	var stderr bounded
+	cmd.Stderr = &stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("a lab in a process of its own: %w", err)
+	}
+	l := &Lab{cmd: cmd, stdin: stdin, done: make(chan struct{})}
+	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
+	described := json.NewDecoder(io.LimitReader(stdout, 1<<20)).Decode(&l.Document)
+	go func() {
+		io.Copy(io.Discard, stdout)
+		l.err = cmd.Wait()
+		close(l.done)
+	}()
+	if !stop() || described != nil {
+		l.Close()
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("a lab in a process of its own: %w", context.Cause(ctx))
+		}
+		return nil, fmt.Errorf("a lab in a process of its own: %s", cleaned(stderr.String(), described))
+	}
+	return l, nil
+}
+
+// cleaned is what the process said, or else why its description could not be read.
+func cleaned(stderr string, err error) string {
+	if text := strings.TrimPrefix(strings.TrimSpace(stderr), "turngate: "); text != "" {
+		return text
+	}
+	return err.Error()
+}
+
+// Done is closed when the process has ended, by Close or by itself.
+func (l *Lab) Done() <-chan struct{} { return l.done }
+
+// Close ends the process and waits for it. It may be called twice.
+func (l *Lab) Close() error {
+	l.once.Do(func() { l.stdin.Close() })
+	select {
+	case <-l.done:
+	case <-time.After(closeTimeout):
+		l.cmd.Process.Kill()
+		<-l.done
+	}
+	return l.err
+}
+
+// bounded keeps the first 4 KiB.
+type bounded struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Write(p[:min(len(p), 4096-b.b.Len())])
+	return len(p), nil
+}
+
+func (b *bounded) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
