@@ -15,13 +15,16 @@ import (
 
 type checkCmd struct {
 	proxyFlags
-	TURN             string        `name:"turn" required:"" placeholder:"URI" help:"turns:HOST:PORT or turn:HOST:PORT?transport=tcp."`
-	TURNUser         string        `name:"turn-user" required:"" placeholder:"USER" help:"User of the TURN server."`
-	TURNPasswordFile string        `name:"turn-password-file" placeholder:"FILE" help:"File with the TURN password on its first line; - is standard input. Else $$TURNGATE_TURN_PASSWORD."`
-	TURNCA           string        `name:"turn-ca" placeholder:"FILE" help:"PEM certificates to trust for turns. Default: the system's."`
-	Timeout          time.Duration `default:"10s" help:"For each stage; three times as long for authentication and media."`
-	JSON             string        `name:"json" placeholder:"FILE" help:"Write facts and findings as JSON; - is standard output."`
-	Verbose          bool          `short:"v" help:"Also every request, mechanism, certificate."`
+	TURN             string          `name:"turn" required:"" placeholder:"URI" help:"turns:HOST:PORT or turn:HOST:PORT?transport=tcp."`
+	TURNUser         string          `name:"turn-user" required:"" placeholder:"USER" help:"User of the TURN server."`
+	TURNPasswordFile string          `name:"turn-password-file" placeholder:"FILE" help:"File with the TURN password on its first line; - is standard input. Else $$TURNGATE_TURN_PASSWORD."`
+	TURNCA           string          `name:"turn-ca" placeholder:"FILE" help:"PEM certificates to trust for turns. Default: the system's."`
+	Timeout          time.Duration   `default:"10s" help:"For each stage; three times as long for authentication and media."`
+	JSON             string          `name:"json" placeholder:"FILE" help:"Write facts and findings as JSON; - is standard output."`
+	Quick            bool            `help:"End when datagrams have come back, without asking how well: no quality, throughput, packet sizes."`
+	Idle             []time.Duration `placeholder:"DURATION,..." help:"Be silent for so long, and look whether the tunnel is still there; from the shortest to the longest: 15s,1m,5m."`
+	Lifetime         time.Duration   `placeholder:"DURATION" help:"Then send every second for so long, and look whether the tunnel is cut."`
+	Verbose          bool            `short:"v" help:"Also every request, mechanism, certificate."`
 }
 
 // Help is shown by turngate check --help.
@@ -41,6 +44,9 @@ const turnPasswordVariable = "TURNGATE_TURN_PASSWORD"
 func (c *checkCmd) Run(ctx context.Context, std stdio) error {
 	if c.Timeout <= 0 || c.Timeout > 10*time.Minute {
 		return usageError{fmt.Errorf("--timeout %v: want more than 0 and at most 10m", c.Timeout)}
+	}
+	if err := c.slowProbes(); err != nil {
+		return err
 	}
 	check, err := c.check()
 	if err != nil {
@@ -76,6 +82,19 @@ func (c *checkCmd) Run(ctx context.Context, std stdio) error {
 	return nil
 }
 
+// slowProbes checks their flags.
+func (c *checkCmd) slowProbes() error {
+	for i, d := range c.Idle {
+		if d <= 0 || d > 24*time.Hour || i > 0 && d <= c.Idle[i-1] {
+			return usageError{fmt.Errorf("--idle %v: want durations up to 24h, each longer than the one before", d)}
+		}
+	}
+	if c.Lifetime < 0 || c.Lifetime > 24*time.Hour {
+		return usageError{fmt.Errorf("--lifetime %v: want up to 24h", c.Lifetime)}
+	}
+	return nil
+}
+
 // check is what the flags describe. Its errors are usage errors.
 func (c *checkCmd) check() (*diagnosis.Check, error) {
 	if c.ProxyPasswordFile == "-" && c.TURNPasswordFile == "-" {
@@ -102,7 +121,7 @@ func (c *checkCmd) check() (*diagnosis.Check, error) {
 	if t.TLS, err = credentials.Trust(c.TURNCA); err != nil {
 		return nil, usageError{fmt.Errorf("--turn-ca: %w", err)}
 	}
-	return &diagnosis.Check{Dialer: d, TURN: t, Timeout: c.Timeout}, nil
+	return &diagnosis.Check{Dialer: d, TURN: t, Timeout: c.Timeout, Quick: c.Quick, Idle: c.Idle, Lifetime: c.Lifetime}, nil
 }
 
 // outputs are opened before the walk, so that a wrong path costs none. Where the document goes to

@@ -118,7 +118,7 @@ func TestCheckHealthy(t *testing.T) {
 	for _, p := range b.lab.Proxies {
 		for _, secure := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s,tls=%v,turns=%v", p.Scheme, p.TLS, secure), func(t *testing.T) {
-				c := b.check(t, b.args(p.URL, authFor(p.Scheme), secure))
+				c := b.check(t, b.args(p.URL, authFor(p.Scheme), secure, "--quick"))
 				if c.status != exitOK || len(c.Findings) > 0 || c.Media == nil || c.Media.Received != c.Media.Sent {
 					t.Errorf("exit status %d, findings %v, want 0 and none:\n%s", c.status, c.Findings, c.text)
 				}
@@ -201,7 +201,7 @@ func TestCheckHarmlessOddities(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := b.check(t, b.args(p.URL, authFor(c.scheme), true)); got.status != exitOK || len(got.Findings) > 0 {
+			if got := b.check(t, b.args(p.URL, authFor(c.scheme), true, "--quick")); got.status != exitOK || len(got.Findings) > 0 {
 				t.Errorf("exit status %d, findings %v, want 0 and none:\n%s", got.status, got.Findings, got.text)
 			}
 		})

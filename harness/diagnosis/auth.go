@@ -246,7 +246,7 @@ func (w *walk) enterTunnel(context.Context) (string, error) {
 	if w.tunnelErr != nil {
 		return w.report.Refusal.summary(), w.tunnelErr
 	}
-	w.tunnel = &observedConn{Conn: w.conn}
+	w.tunnel, w.opened = &observedConn{Conn: w.conn}, time.Now()
 	w.conn = w.tunnel
 	return "to " + w.TURN.Address, nil
 }

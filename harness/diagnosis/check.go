@@ -22,6 +22,14 @@ type Check struct {
 	// long. Default 10 s.
 	Timeout time.Duration
 
+	// Quick ends the run when datagrams have come back, without asking how well.
+	Quick bool
+
+	// Idle are silences after each of which the tunnel is asked whether it is still there, in their
+	// order; after Lifetime of traffic every second it is asked no more. Default is neither.
+	Idle     []time.Duration
+	Lifetime time.Duration
+
 	// Pings is how many datagrams the media stage sends, one after the other. Default 20.
 	Pings int
 
@@ -56,25 +64,27 @@ func (c *Check) Run(ctx context.Context) Report {
 // A walk is one run: what the stages leave for the ones after them.
 type walk struct {
 	*Check
-	report             *Report
-	budget             *proxyconnect.Budget
-	host, port         string // of the proxy
-	secure             bool
-	failed             bool
-	conn               net.Conn      // to the proxy, then the tunnel
-	tunnel             *observedConn // the tunnel, to see what passes
-	tunnelErr          error         // of a request that was let in and led nowhere
-	last               time.Duration // what the last CONNECT took
-	near, far          *turntcp.Client
-	nearRelay          turntcp.Allocation
-	answered, received chan uint32 // numbers of pings
+	report            *Report
+	budget            *proxyconnect.Budget
+	host, port        string // of the proxy
+	secure            bool
+	failed            bool
+	conn              net.Conn      // to the proxy, then the tunnel
+	tunnel            *observedConn // the tunnel, to see what passes
+	tunnelErr         error         // of a request that was let in and led nowhere
+	last              time.Duration // what the last CONNECT took
+	near, far         *turntcp.Client
+	nearRelay         turntcp.Allocation
+	up, down          uint16    // channels
+	nearSink, farSink sink      // what arrives
+	opened            time.Time // the near end's tunnel
 }
 
 // A stage does its work and returns its evidence.
 type stage struct {
-	name string
-	run  func(context.Context) (detail string, err error)
-	long bool
+	name  string
+	run   func(context.Context) (detail string, err error)
+	limit time.Duration
 }
 
 // skipped is the error of a stage that there is no need for.
@@ -83,18 +93,34 @@ type skipped string
 func (s skipped) Error() string { return string(s) }
 
 func (w *walk) stages() []stage {
-	return []stage{
-		{StageResolve, w.resolve, false},
-		{StageTCP, w.connectProxy, false},
-		{StageProxyTLS, w.secureProxy, false},
-		{StageConnect, w.ask, false},
-		{StageAuth, w.authenticate, true},
-		{StageTunnel, w.enterTunnel, false},
-		{StageTURNTLS, w.secureTunnel, false},
-		{StageBinding, w.bind, false},
-		{StageAllocate, w.allocate, false},
-		{StageMedia, w.media, true},
+	t := w.timeout()
+	all := []stage{
+		{StageResolve, w.resolve, t},
+		{StageTCP, w.connectProxy, t},
+		{StageProxyTLS, w.secureProxy, t},
+		{StageConnect, w.ask, t},
+		{StageAuth, w.authenticate, 3 * t},
+		{StageTunnel, w.enterTunnel, t},
+		{StageTURNTLS, w.secureTunnel, t},
+		{StageBinding, w.bind, t},
+		{StageAllocate, w.allocate, t},
+		{StageMedia, w.media, 3 * t},
 	}
+	if !w.Quick {
+		all = append(all, stage{StageQuality, w.quality, qualityTime + t}, stage{StageRate, w.rate, 2*rateTime + t},
+			stage{StageSizes, w.sizes, 3 * t})
+	}
+	if len(w.Idle) > 0 {
+		limit := 4 * t
+		for _, silence := range w.Idle {
+			limit += silence + 2*t
+		}
+		all = append(all, stage{StageIdle, w.idle, limit})
+	}
+	if w.Lifetime > 0 {
+		all = append(all, stage{StageLifetime, w.lifetime, w.Lifetime + 6*t})
+	}
+	return all
 }
 
 func (w *walk) step(ctx context.Context, s stage) {
@@ -110,11 +136,7 @@ func (w *walk) step(ctx context.Context, s stage) {
 }
 
 func (w *walk) try(ctx context.Context, s stage) Stage {
-	limit := w.timeout()
-	if s.long {
-		limit *= 3
-	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	start := time.Now()
 	detail, err := s.run(ctx)

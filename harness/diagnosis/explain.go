@@ -26,18 +26,23 @@ type Finding struct {
 	Action     string     `json:"action"` // what to do next
 }
 
-// Explain says why a path failed, the best explanation first. It returns nothing for a path that works
-// and for one that was interrupted. It is pure.
+// Explain says why a path failed, the best explanation first, or what is wrong with one that works. It
+// returns nothing for a path that is sound and for one that was interrupted. It is pure.
 func Explain(r Report) []Finding {
 	failure, failed := r.Failure()
-	if !failed || failure.Kind == KindCanceled {
+	e := &explainer{r: &r, s: failure}
+	if !failed {
+		e.reservations()
+		return e.findings
+	}
+	if failure.Kind == KindCanceled {
 		return nil
 	}
-	e := &explainer{r: &r, s: failure}
 	explain := map[string]func(){
 		StageResolve: e.reaching, StageTCP: e.reaching, StageProxyTLS: e.proxyTLS, StageConnect: e.connect,
 		StageAuth: e.authentication, StageTunnel: e.tunnel, StageTURNTLS: e.tunnelTLS,
 		StageBinding: e.turn, StageAllocate: e.turn, StageMedia: e.media,
+		StageQuality: e.media, StageRate: e.media, StageSizes: e.media, StageIdle: e.media, StageLifetime: e.media,
 	}[failure.Name]
 	if explain != nil {
 		explain()

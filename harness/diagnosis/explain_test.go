@@ -11,7 +11,7 @@ import (
 // failing is the report of a path that fails at a stage.
 func failing(stage string, kind Kind, more ...func(*Report)) Report {
 	r := Report{Format: Format, Proxy: "http://proxy.corp:8080", Target: "turn.corp:3478"}
-	for _, name := range []string{StageResolve, StageTCP, StageProxyTLS, StageConnect, StageAuth, StageTunnel, StageTURNTLS, StageBinding, StageAllocate, StageMedia} {
+	for _, name := range []string{StageResolve, StageTCP, StageProxyTLS, StageConnect, StageAuth, StageTunnel, StageTURNTLS, StageBinding, StageAllocate, StageMedia, StageQuality} {
 		s := Stage{Name: name, Outcome: OK, Milliseconds: 1}
 		if name == stage {
 			s.Outcome, s.Kind, s.Error = Failed, kind, "what the stage saw"
@@ -51,6 +51,13 @@ func codesOf(findings []Finding) (c []string) {
 	return c
 }
 
+func quality(up, down Delays) func(*Report) {
+	return func(r *Report) { r.Quality = &Quality{up, down} }
+}
+func rate(up, down float64) func(*Report) { return func(r *Report) { r.Rate = &Rate{up, down} } }
+func largest(bytes int) func(*Report)     { return func(r *Report) { r.MaxPacket = bytes } }
+func endurance(e Endurance) func(*Report) { return func(r *Report) { r.Endurance = &e } }
+
 var explainTable = []struct {
 	name   string
 	report Report
@@ -58,6 +65,15 @@ var explainTable = []struct {
 	fact   string   // part of the first fact
 }{
 	{"works", failing("", ""), nil, ""},
+	{"works well", failing("", "", quality(Delays{Sent: 100, Received: 100, Min: 20, P50: 21, Max: 300, Late: 0.03}, Delays{Sent: 100, Received: 99, Late: 0.01}),
+		rate(40, 30), largest(1200), endurance(Endurance{Survived: 300, Lived: 60})), nil, ""},
+	{"bursts", failing("", "", quality(Delays{Sent: 100, Received: 100}, Delays{Sent: 100, Received: 100, Late: 0.5, Max: 300})), []string{"media.bursts"}, "down, 50 %"},
+	{"far", failing("", "", quality(Delays{Sent: 100, Received: 100, Min: 210}, Delays{})), []string{"media.delay"}, "up, the fastest packet took 210 ms"},
+	{"slow", failing("", "", rate(40, 0.3)), []string{"media.slow"}, "0.30 down"},
+	{"small", failing("", "", largest(576)), []string{"media.small-packets"}, "576"},
+	{"idle", failing("", "", endurance(Endurance{Survived: 15, CutAfterIdle: 30, Reconnected: 12})), []string{"tunnel.idle-limit"}, "a silence of 30s ended the tunnel; one of 15s did not; a new one opens in 12 ms"},
+	{"lifetime", failing("", "", endurance(Endurance{Lived: 61, Cut: true, ReconnectError: "refused"})), []string{"tunnel.lifetime-limit"}, "after 1m1s; a new one does not open: refused"},
+	{"cut while measured", failing(StageQuality, KindClosed, first(BytesSTUN)), []string{"tunnel.cut"}, ""},
 	{"interrupted", failing(StageAuth, KindCanceled), nil, ""},
 	{"name", failing(StageResolve, KindUnknownName), []string{"proxy.unknown-name"}, "proxy.corp"},
 	{"name server silent", failing(StageResolve, KindTimeout), []string{"proxy.timeout"}, "resolve proxy"},

@@ -26,6 +26,10 @@ type Report struct {
 	TunnelTLS *TLS       `json:"tunnel_tls,omitempty"`
 	TURNCode  int        `json:"turn_code,omitempty"` // error code of the TURN server
 	Media     *Media     `json:"media,omitempty"`
+	Quality   *Quality   `json:"quality,omitempty"`
+	Rate      *Rate      `json:"throughput,omitempty"`
+	MaxPacket int        `json:"max_packet_bytes,omitempty"`
+	Endurance *Endurance `json:"endurance,omitempty"`
 	Direct    *Direct    `json:"direct,omitempty"` // beside: the same server without the proxy
 }
 
@@ -41,6 +45,11 @@ const (
 	StageBinding  = "STUN binding"
 	StageAllocate = "allocation"
 	StageMedia    = "media"
+	StageQuality  = "quality"
+	StageRate     = "throughput"
+	StageSizes    = "packet sizes"
+	StageIdle     = "idle"     // on request
+	StageLifetime = "lifetime" // on request
 )
 
 // An Outcome is how a stage or an attempt ended.

@@ -29,6 +29,8 @@ func (r *Report) Verdict() string {
 		return "fails at " + failure.Name
 	case !r.Through() || r.Media == nil:
 		return "not judged"
+	case len(Explain(*r)) > 0:
+		return fmt.Sprintf("works, with a reservation: datagrams come back through the proxy, RTT p50 %.1f ms", r.Media.RTTp50)
 	}
 	return fmt.Sprintf("works: datagrams come back through the proxy, RTT p50 %.1f ms", r.Media.RTTp50)
 }

@@ -70,8 +70,7 @@ func (w *walk) secureTunnel(ctx context.Context) (string, error) {
 
 // bind asks for our address, which needs no account.
 func (w *walk) bind(ctx context.Context) (string, error) {
-	w.answered, w.received = make(chan uint32, 1), make(chan uint32, 1)
-	w.near = w.client(w.conn, func(d turntcp.Data) { signal(w.answered, d) })
+	w.near = w.client(w.conn, w.nearSink.onData)
 	w.conn = nil
 	mapped, err := w.near.Binding(ctx)
 	w.report.First = w.tunnel.class()
@@ -95,15 +94,19 @@ func (w *walk) client(conn net.Conn, onData func(turntcp.Data)) *turntcp.Client 
 	})
 }
 
-// signal passes on the number of a ping that has arrived; the waiting side takes one at a time.
-func signal(c chan uint32, d turntcp.Data) {
-	if len(d.Payload) != pingSize {
-		return
-	}
-	select {
-	case c <- binary.BigEndian.Uint32(d.Payload):
-	default:
-	}
+// numbers makes of what arrives the numbers of pings; the waiting side takes one at a time.
+func (s *sink) numbers() chan uint32 {
+	c := make(chan uint32, 1)
+	s.set(func(payload []byte, _ time.Time) {
+		if len(payload) != pingSize {
+			return
+		}
+		select {
+		case c <- binary.BigEndian.Uint32(payload):
+		default:
+		}
+	})
+	return c
 }
 
 func (w *walk) allocate(ctx context.Context) (detail string, err error) {
@@ -119,15 +122,13 @@ func (w *walk) media(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	up, err := w.near.Bind(ctx, relay.Relayed)
-	if err != nil {
+	if w.up, err = w.near.Bind(ctx, relay.Relayed); err != nil {
 		return "", w.turnError(w.near, err)
 	}
-	down, err := w.far.Bind(ctx, w.nearRelay.Relayed)
-	if err != nil {
+	if w.down, err = w.far.Bind(ctx, w.nearRelay.Relayed); err != nil {
 		return "", w.turnError(w.far, err)
 	}
-	return w.pings(ctx, up, down)
+	return w.pings(ctx)
 }
 
 // openFar makes the other end of the call.
@@ -144,7 +145,7 @@ func (w *walk) openFar(ctx context.Context) (relay turntcp.Allocation, err error
 		}
 		conn = secure
 	}
-	w.far = w.client(conn, func(d turntcp.Data) { signal(w.received, d) })
+	w.far = w.client(conn, w.farSink.onData)
 	if relay, err = w.far.Allocate(ctx); err != nil {
 		err = w.turnError(w.far, err)
 	}
@@ -156,18 +157,19 @@ const (
 	pingWait = time.Second // after which a ping counts as lost
 )
 
-func (w *walk) pings(ctx context.Context, up, down uint16) (string, error) {
+func (w *walk) pings(ctx context.Context) (string, error) {
 	pings := w.Pings
 	if pings <= 0 {
 		pings = defaultPings
 	}
+	arrived, answered := w.farSink.numbers(), w.nearSink.numbers()
 	m := &Media{}
 	w.report.Media = m
 	var times []time.Duration
 	for range pings {
 		start := time.Now()
 		m.Sent++
-		ok, err := w.ping(ctx, up, down, uint32(m.Sent))
+		ok, err := w.ping(ctx, arrived, answered, uint32(m.Sent))
 		if err != nil {
 			return "", err
 		}
@@ -187,7 +189,7 @@ func (w *walk) pings(ctx context.Context, up, down uint16) (string, error) {
 }
 
 // ping sends one datagram there and, when it has come, one back. false: one of them was lost.
-func (w *walk) ping(ctx context.Context, up, down uint16, number uint32) (bool, error) {
+func (w *walk) ping(ctx context.Context, arrived, answered chan uint32, number uint32) (bool, error) {
 	payload := binary.BigEndian.AppendUint32(make([]byte, 0, pingSize), number)[:pingSize]
 	limit := time.NewTimer(pingWait)
 	defer limit.Stop()
@@ -195,7 +197,7 @@ func (w *walk) ping(ctx context.Context, up, down uint16, number uint32) (bool, 
 		from    *turntcp.Client
 		channel uint16
 		arrived chan uint32
-	}{{w.near, up, w.received}, {w.far, down, w.answered}} {
+	}{{w.near, w.up, arrived}, {w.far, w.down, answered}} {
 		if err := leg.from.WriteChannel(leg.channel, payload); err != nil {
 			return false, ended(leg.from, err)
 		}

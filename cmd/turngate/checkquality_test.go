@@ -1,0 +1,90 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/turngate/turngate/harness/diagnosis"
+	"github.com/turngate/turngate/harness/lab"
+	"github.com/turngate/turngate/harness/lab/testproxy"
+)
+
+// A sound path has no reservation, and says how well it carries media.
+func TestCheckQuality(t *testing.T) {
+	b := newCheckBench(t)
+	for _, p := range b.lab.Proxies {
+		if p.Scheme != lab.SchemeNTLM || !p.TLS {
+			continue
+		}
+		c := b.check(t, b.args(p.URL, "ntlm", true, "--idle", "100ms,300ms", "--lifetime", "1500ms"))
+		if c.status != exitOK || len(c.Findings) > 0 {
+			t.Errorf("exit status %d, findings %v, want 0 and none:\n%s", c.status, c.Findings, c.text)
+		}
+		if q := c.Quality; q == nil || q.Up.Received != q.Up.Sent || q.Down.Received != 100 || q.Up.P50 <= 0 {
+			t.Errorf("quality %+v, want all of 100 packets each way", q)
+		}
+		if c.Rate == nil || c.Rate.Up < 1 || c.Rate.Down < 1 || c.MaxPacket != 60000 {
+			t.Errorf("throughput %+v, packets up to %d; want more than 1 Mbit/s, 60000", c.Rate, c.MaxPacket)
+		}
+		if e := c.Endurance; e == nil || e.Survived != 0.3 || e.Cut || e.Lived < 1.5 {
+			t.Errorf("endurance %+v", e)
+		}
+		return
+	}
+	t.Fatal("no proxy")
+}
+
+// What a proxy does to a tunnel that stands is a reservation, by its code.
+func TestCheckReservations(t *testing.T) {
+	b := newCheckBench(t)
+	for _, c := range []struct {
+		fault string
+		more  []string
+		want  string
+	}{
+		{"tunnel.bursts=400ms", nil, "media.bursts"},
+		{"tunnel.idle=700ms", []string{"--quick", "--idle", "100ms,1500ms"}, "tunnel.idle-limit"},
+		{"tunnel.cut=2s", []string{"--quick", "--lifetime", "30s"}, "tunnel.lifetime-limit"},
+	} {
+		t.Run(c.fault, func(t *testing.T) {
+			p, err := b.lab.Faulty(c.fault, lab.SchemeBasic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.expectReservation(t, b.args(p.URL, "basic", false, c.more...), c.want)
+		})
+	}
+}
+
+func (b *checkBench) expectReservation(t *testing.T, args []string, want string) {
+	t.Helper()
+	got := b.check(t, args)
+	if got.status != exitOK || got.first() != want || !strings.Contains(got.text, "works, with a reservation") {
+		t.Errorf("exit status %d, first finding %q; want 0, %q\n%s", got.status, got.first(), want, got.text)
+	}
+}
+
+func TestCheckLimits(t *testing.T) {
+	b := newCheckBench(t)
+	for _, c := range []struct {
+		limits testproxy.Limits
+		want   string
+	}{
+		{testproxy.Limits{Delay: 200 * time.Millisecond}, "media.delay"},
+		{testproxy.Limits{Mbps: 0.5}, "media.slow"},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			p := &testproxy.Proxy{Limits: c.limits, Host: "localhost"}
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			got := b.check(t, b.args(p.URL(), "none", false))
+			if got.status != exitOK || !slices.ContainsFunc(got.Findings, func(f diagnosis.Finding) bool { return f.Code == c.want }) {
+				t.Errorf("exit status %d, findings %v; want 0, %q\n%s", got.status, got.Findings, c.want, got.text)
+			}
+		})
+	}
+}

@@ -1,0 +1,289 @@
+package diagnosis
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/turngate/turngate/turntcp"
+)
+
+// Quality is how media-like packets came over when nothing else was under way: 50 lone packets of 160
+// bytes per second, each way at the same time. Both ends are in this process, so delays are one-way.
+type Quality struct {
+	Up   Delays `json:"up"`
+	Down Delays `json:"down"`
+}
+
+// Delays are one-way, in milliseconds. Late is the share of the packets that came more than lateAfter
+// after the fastest one, or never: what a jitter buffer could not wait for.
+type Delays struct {
+	Sent     int     `json:"sent"`
+	Received int     `json:"received"`
+	Min      float64 `json:"min_ms"`
+	P50      float64 `json:"p50_ms"`
+	P95      float64 `json:"p95_ms"`
+	Max      float64 `json:"max_ms"`
+	Late     float64 `json:"late_100ms"`
+}
+
+// Rate is what went through as fast as it could, for half a second each way, in Mbit/s of packets of
+// 1200 bytes, with at most 64 of them under way.
+type Rate struct {
+	Up   float64 `json:"up_mbps"`
+	Down float64 `json:"down_mbps"`
+}
+
+const (
+	qualityTime = 2 * time.Second
+	packetEvery = 20 * time.Millisecond
+	lateAfter   = 100 * time.Millisecond
+	rateTime    = 500 * time.Millisecond
+	rateSize    = 1200 // bytes
+	rateWindow  = 64   // packets under way: less than a relay socket's buffer holds
+	settle      = 500 * time.Millisecond
+)
+
+// A sink is what an end does with what arrives, for as long as one stage lasts.
+type sink struct {
+	mu sync.Mutex
+	f  func(payload []byte, at time.Time)
+}
+
+func (s *sink) onData(d turntcp.Data) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.f != nil {
+		s.f(d.Payload, time.Now())
+	}
+}
+
+func (s *sink) set(f func(payload []byte, at time.Time)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.f = f
+}
+
+// An end sends to the other one.
+type end struct {
+	client  *turntcp.Client
+	channel uint16
+	arrives *sink // at the other end
+}
+
+func (w *walk) ends() (up, down end) {
+	return end{w.near, w.up, &w.farSink}, end{w.far, w.down, &w.nearSink}
+}
+
+// quality sends audio-like packets both ways.
+func (w *walk) quality(ctx context.Context) (string, error) {
+	up, down := w.ends()
+	var q Quality
+	var errUp, errDown error
+	var both sync.WaitGroup
+	both.Go(func() { q.Up, errUp = audio(ctx, up) })
+	both.Go(func() { q.Down, errDown = audio(ctx, down) })
+	both.Wait()
+	w.report.Quality = &q
+	if err := errors.Join(errUp, errDown); err != nil {
+		return "", fmt.Errorf("audio-like packets: %w", err)
+	}
+	return fmt.Sprintf("one-way delay up %.1f/%.1f ms, down %.1f/%.1f ms (p50/p95), later than 100 ms: %.1f %%",
+		q.Up.P50, q.Up.P95, q.Down.P50, q.Down.P95, 100*max(q.Up.Late, q.Down.Late)), nil
+}
+
+// audio sends one way, each packet when it is due; delays count from then.
+func audio(ctx context.Context, e end) (Delays, error) {
+	packets := int(qualityTime / packetEvery)
+	came := newArrivals(packets)
+	e.arrives.set(came.add)
+	defer e.arrives.set(nil)
+	start := time.Now()
+	for i := range packets {
+		due := start.Add(time.Duration(i) * packetEvery)
+		if err := sleepUntil(ctx, e.client, due); err != nil {
+			return came.delays(i), err
+		}
+		payload := binary.BigEndian.AppendUint64(make([]byte, 0, pingSize), uint64(i))
+		payload = binary.BigEndian.AppendUint64(payload, uint64(due.Sub(came.epoch)))
+		if err := e.client.WriteChannel(e.channel, payload[:pingSize]); err != nil {
+			return came.delays(i), ended(e.client, err)
+		}
+	}
+	// What is under way may take its time; packets that are later than this are lost to any call.
+	limit, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	select {
+	case <-came.all:
+	case <-limit.Done():
+	case <-e.client.Done():
+	}
+	return came.delays(packets), ctx.Err()
+}
+
+// sleepUntil waits, unless the client or the context ends.
+func sleepUntil(ctx context.Context, c *turntcp.Client, t time.Time) error {
+	timer := time.NewTimer(time.Until(t))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.Done():
+		return c.Err()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// arrivals are the delays of numbered packets.
+type arrivals struct {
+	epoch time.Time // what the packets' times count from
+	all   chan struct{}
+
+	mu   sync.Mutex
+	seen []bool
+	took []time.Duration
+}
+
+func newArrivals(n int) *arrivals {
+	return &arrivals{epoch: time.Now(), all: make(chan struct{}), seen: make([]bool, n)}
+}
+
+func (a *arrivals) add(payload []byte, at time.Time) {
+	if len(payload) != pingSize {
+		return
+	}
+	number, due := binary.BigEndian.Uint64(payload), time.Duration(binary.BigEndian.Uint64(payload[8:]))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if number >= uint64(len(a.seen)) || a.seen[number] {
+		return
+	}
+	a.seen[number] = true
+	a.took = append(a.took, at.Sub(a.epoch)-due)
+	if len(a.took) == len(a.seen) {
+		close(a.all)
+	}
+}
+
+func (a *arrivals) delays(sent int) Delays {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	d := Delays{Sent: sent, Received: len(a.took)}
+	if d.Received == 0 {
+		d.Late = 1
+		return d
+	}
+	slices.Sort(a.took)
+	at := func(share float64) float64 { return milliseconds(a.took[int(share*float64(len(a.took)-1))]) }
+	d.Min, d.P50, d.P95, d.Max = at(0), at(0.5), at(0.95), at(1)
+	late := max(0, sent-d.Received)
+	for _, t := range a.took {
+		if t-a.took[0] > lateAfter {
+			late++
+		}
+	}
+	d.Late = float64(late) / float64(max(1, sent))
+	return d
+}
+
+// rate sends as much as goes through.
+func (w *walk) rate(ctx context.Context) (detail string, err error) {
+	up, down := w.ends()
+	r := new(Rate)
+	w.report.Rate = r
+	if r.Up, err = burst(ctx, up); err != nil {
+		return "", fmt.Errorf("as fast as it goes, up: %w", err)
+	}
+	if r.Down, err = burst(ctx, down); err != nil {
+		return "", fmt.Errorf("as fast as it goes, down: %w", err)
+	}
+	return fmt.Sprintf("%.1f Mbit/s up, %.1f down", r.Up, r.Down), nil
+}
+
+// burst returns the Mbit/s that arrived while packets were sent with a bounded number under way.
+func burst(ctx context.Context, e end) (mbps float64, err error) {
+	arrived := make(chan struct{}, rateWindow)
+	e.arrives.set(func(payload []byte, _ time.Time) {
+		if len(payload) == rateSize {
+			select {
+			case arrived <- struct{}{}:
+			default:
+			}
+		}
+	})
+	defer e.arrives.set(nil)
+	packet := make([]byte, rateSize)
+	start := time.Now()
+	received, underWay := 0, 0
+	for time.Since(start) < rateTime {
+		for ; underWay < rateWindow; underWay++ {
+			if err := e.client.WriteChannel(e.channel, packet); err != nil {
+				return 0, ended(e.client, err)
+			}
+		}
+		select {
+		case <-arrived:
+			received, underWay = received+1, underWay-1
+		case <-time.After(settle): // lost: nothing of it will come
+			underWay = 0
+		case <-e.client.Done():
+			return 0, e.client.Err()
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+	return float64(received) * rateSize * 8 / time.Since(start).Seconds() / 1e6, nil
+}
+
+// sizes finds the largest packet that comes through. TCP has no limit to it; the relayed leg has.
+func (w *walk) sizes(ctx context.Context) (string, error) {
+	up, down := w.ends()
+	for _, size := range []int{60000, 16000, 8000, 4000, 1400, 1200, 576} {
+		ok, err := passes(ctx, up, size)
+		if ok && err == nil {
+			ok, err = passes(ctx, down, size)
+		}
+		if err != nil {
+			return "", fmt.Errorf("packets of %d bytes: %w", size, err)
+		}
+		if ok {
+			w.report.MaxPacket = size
+			return fmt.Sprintf("packets of up to %d bytes come through", size), nil
+		}
+	}
+	return "", fmt.Errorf("%w: not even of 576 bytes", errLost)
+}
+
+// passes tells whether one of three packets of a size arrives.
+func passes(ctx context.Context, e end, size int) (bool, error) {
+	arrived := make(chan struct{}, 1)
+	e.arrives.set(func(payload []byte, _ time.Time) {
+		if len(payload) == size {
+			select {
+			case arrived <- struct{}{}:
+			default:
+			}
+		}
+	})
+	defer e.arrives.set(nil)
+	for range 3 {
+		if err := e.client.WriteChannel(e.channel, make([]byte, size)); err != nil {
+			return false, ended(e.client, err)
+		}
+		select {
+		case <-arrived:
+			return true, nil
+		case <-time.After(settle):
+		case <-e.client.Done():
+			return false, e.client.Err()
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+	}
+	return false, nil
+}
