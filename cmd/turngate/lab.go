@@ -13,7 +13,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/turngate/turngate/harness/lab"
-	"github.com/turngate/turngate/harness/lab/testproxy"
 )
 
 type labCmd struct {
@@ -46,7 +45,7 @@ func (c *labCmd) Run(ctx context.Context, std stdio) (err error) {
 		log = slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	for _, f := range c.Fault {
-		if _, err := testproxy.ParseFault(f); err != nil {
+		if err := lab.CheckFault(f); err != nil {
 			return usageError{fmt.Errorf("--fault: %w (see --list-faults)", err)}
 		}
 	}
@@ -79,6 +78,16 @@ func (c *labCmd) Run(ctx context.Context, std stdio) (err error) {
 			return usageError{fmt.Errorf("--fault %s: %w", f, err)}
 		}
 		p.Implementation += " " + f
+		if p.Krb5Conf != "" {
+			path := filepath.Join(dir, "krb5-"+f+".conf")
+			if err := os.WriteFile(path, []byte(p.Krb5Conf), 0o600); err != nil {
+				return err
+			}
+			p.Implementation += ", with " + path
+		}
+		if p.TURN != "" {
+			p.Implementation += ", with turn:" + p.TURN + "?transport=tcp"
+		}
 		l.Proxies = append(l.Proxies, p)
 	}
 	d, err := l.Describe(dir)
@@ -129,7 +138,7 @@ func (c *labCmd) tell(std stdio, l *lab.Lab, d lab.Document) error {
 
 func listFaults(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, f := range testproxy.Faults() {
+	for _, f := range lab.Faults() {
 		name := f.Name
 		if f.Default != "" {
 			name += "=" + f.Default

@@ -17,6 +17,7 @@ import (
 type matrixCmd struct {
 	Lab      string        `default:"embedded" enum:"embedded,real" help:"The lab to run: embedded, or real for Squid, Apache and tinyproxy with real verifiers."`
 	Plan     string        `placeholder:"FILE" help:"Run the cells of a plan, your own proxies, instead of a lab."`
+	Faults   bool          `help:"Instead of the lab's proxies run the check on every fault that the embedded lab plays; each must end in its code."`
 	Run_     []string      `name:"run" placeholder:"GLOB" help:"Only cells that match: parts are matched one by one, a shorter pattern matches the beginning, one without a slash any part. May be repeated."`
 	List     bool          `help:"Print the names of the cells and exit."`
 	Duration time.Duration `default:"600ms" help:"Measuring time per cell."`
@@ -33,6 +34,7 @@ beside a direct baseline of the same run, or must fail as it declares. Docs: doc
 
   turngate matrix --run 'kerberos/https-proxy'
   turngate matrix --lab real --junit junit.xml --markdown "$GITHUB_STEP_SUMMARY"
+  turngate matrix --faults --run tunnel.idle
   turngate matrix --plan proxies.yaml`
 }
 
@@ -95,6 +97,17 @@ func (c *matrixCmd) matrix(ctx context.Context) (*matrix.Matrix, *lab.Lab, error
 		}
 		m.Lab, m.Real, m.Cells, m.Note = c.Plan, true, plan.Cells(), "both ends through the proxy"
 		return m, nil, nil
+	}
+	if c.Faults {
+		if c.Lab != "embedded" {
+			return nil, nil, usageError{errors.New("--faults: only the embedded lab plays faults")}
+		}
+		l, err := lab.New(slog.New(slog.DiscardHandler))
+		if err != nil {
+			return nil, nil, err
+		}
+		m.Lab, m.Cells, m.Note = l.Name, matrix.CheckCells(l), "each cell is a diagnosis; the time-outs of its stages are short"
+		return m, l, nil
 	}
 	l, err := startLab(ctx, c.Lab, slog.New(slog.DiscardHandler))
 	if err != nil {

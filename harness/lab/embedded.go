@@ -59,13 +59,7 @@ func (e *embedded) start() (err error) {
 			e.lab.Proxies = append(e.lab.Proxies, p)
 		}
 	}
-	e.lab.faulty = func(fault, scheme string) (Proxy, error) {
-		f, err := testproxy.ParseFault(fault)
-		if err != nil {
-			return Proxy{}, err
-		}
-		return e.proxy(scheme, false, f)
-	}
+	e.lab.embedded = e
 	return nil
 }
 

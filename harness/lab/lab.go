@@ -42,9 +42,9 @@ type Lab struct {
 	// Logs writes what the lab's servers logged; for a cell that failed. It may be nil.
 	Logs func(io.Writer)
 
-	pki     *pki
-	faulty  func(fault, scheme string) (Proxy, error)
-	closers []func() error
+	pki      *pki
+	embedded *embedded // nil in a real lab
+	closers  []func() error
 }
 
 // A User is one account. It prints without its password.
@@ -76,6 +76,11 @@ type Proxy struct {
 	URL            string
 	PID            int // of its process: this one's, if it is embedded
 
+	// Krb5Conf and TURN (host:port) are what to use with this proxy instead of the lab's, where a
+	// fault needs others.
+	Krb5Conf string
+	TURN     string
+
 	// Tunnels returns the users whose tunnels have ended, by the proxy's own record: a log of Squid
 	// has "alice", "alice@REALM" or "DOMAIN\alice". nil: it keeps none.
 	Tunnels func() ([]string, error)
@@ -102,14 +107,6 @@ func (l *Lab) Close() error {
 }
 
 func (l *Lab) onClose(f func() error) { l.closers = append(l.closers, f) }
-
-// Faulty starts an embedded proxy that plays a fault (see testproxy.Faults); it ends with the lab.
-func (l *Lab) Faulty(fault, scheme string) (Proxy, error) {
-	if l.faulty == nil {
-		return Proxy{}, fmt.Errorf("the %s lab plays no faults", l.Name)
-	}
-	return l.faulty(fault, scheme)
-}
 
 // Config says what of a lab to start. The zero value is all of the embedded lab.
 type Config struct {

@@ -30,6 +30,9 @@ type Cell struct {
 	// Measure says whether a cell that gets through is measured.
 	Measure bool
 
+	// Diagnose, if it is set, diagnoses the cell's path instead of opening a call on it.
+	Diagnose *Diagnosis
+
 	// Prepare runs before the cell and may change it (a proxy that is started for it); what it
 	// returns runs after the cell.
 	Prepare func(ctx context.Context, c *Cell) (release func(), err error)

@@ -192,3 +192,19 @@ func TestPrepareFails(t *testing.T) {
 		t.Errorf("got %s, verdict %s; want void", r.Cells[0].Outcome, r.Verdict)
 	}
 }
+
+// Every fault that the lab plays ends in its code, first in rank.
+func TestCheckCells(t *testing.T) {
+	l := embedded(t)
+	cells := CheckCells(l)
+	if len(cells) < 40 {
+		t.Errorf("%d faults, want at least 40", len(cells))
+	}
+	r := (&Matrix{Lab: l.Name, Cells: cells}).Run(t.Context())
+	checkRun(t, l, r)
+	for _, c := range r.Cells {
+		if c.Hint == "" {
+			t.Errorf("%s: no hint", c.Name)
+		}
+	}
+}

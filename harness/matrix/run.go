@@ -92,6 +92,10 @@ func (m *Matrix) runCell(ctx context.Context, c Cell, shared *proxyconnect.Budge
 		}
 		defer release()
 	}
+	if c.Diagnose != nil {
+		c.diagnose(ctx, &got)
+		return got
+	}
 	budget := new(proxyconnect.Budget)
 	if m.Real {
 		budget = shared
