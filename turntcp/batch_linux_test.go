@@ -7,8 +7,8 @@ import (
 
 // A socket that fails for good ends its relay, instead of a loop.
 func TestRelayReadErrors(t *testing.T) {
-	rs := &relays{ip: loopback, min: 20000, max: 60000}
-	r, err := rs.open(0)
+	rs := newRelays([]RelayAddr{{Local: loopback}}, PortRange{20000, 60000}, nil)
+	r, _, err := rs.open(wish{})
 	if err != nil {
 		t.Fatal(err)
 	}

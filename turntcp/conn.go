@@ -41,9 +41,11 @@ type conn struct {
 	// Of the goroutine that reads, in which pion calls back:
 	generator relayGenerator
 	up        upstream
-	request   []byte         // the frame that pion is working on
-	account   string         // who signed it
-	key       []byte         // and with what
+	request   []byte // the frame that pion is working on
+	signer    signer // who signed it, as it says
+	account   string // the account of that user
+	key       stun.MessageIntegrity
+	wish      wish           // of an Allocate request
 	verdict   stun.ErrorCode // on the request as a whole; 0 if it is acceptable
 	refusal   stun.ErrorCode // what we refuse it with, if pion has another word for it
 	rejected  int            // credentials in a row
@@ -88,8 +90,9 @@ func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
 		c.end(err)
 		return 0, nil, err
 	}
-	n := copy(p, frame)
-	c.request, c.verdict, c.refusal = p[:n], 0, 0
+	c.request, c.signer, c.wish, c.verdict, c.refusal = frame, signer{}, wish{}, 0, 0
+	n := copy(p, c.shown(frame))
+	c.request = p[:n]
 	return n, c.nc.RemoteAddr(), nil
 }
 

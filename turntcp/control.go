@@ -32,30 +32,61 @@ func (c *conn) control() turn.ServerConfig {
 			PermissionHandler:     c.permit,
 		}},
 		PermissionTimeout:   c.srv.cfg.permissionTimeout,
-		StrictAddressFamily: true,               // no family asked for is IPv4 (RFC 8656 section 7.2), also for clients that come by IPv6
-		InboundMTU:          maxServerFrame + 1, // pion drops a frame that fills its buffer
+		AllocationLifetime:  maxLifetime, // pion grants it where that, or more, is asked for
+		StrictAddressFamily: true,        // no family asked for is IPv4 (RFC 8656 section 7.2), also for clients that come by IPv6
+		InboundMTU:          maxServerFrame + maxShown,
 	}
 }
+
+// maxShown in bytes is what a request may grow by when it is shown to pion, and one more: pion drops a
+// frame that fills its buffer.
+const maxShown = 64
 
 // authenticate returns the key that the request should be signed with; pion checks it.
 func (c *conn) authenticate(ra *turn.RequestAttributes) (string, []byte, bool) {
-	account, ok := c.srv.cfg.Credentials.Lookup(ra.Username)
+	switch {
+	case !c.lookUp(ra.Username):
+		return "", nil, false
+	case ra.Realm != c.srv.cfg.Realm:
+		c.reject(ra.Username, "another realm")
+		return "", nil, false
+	}
+	return c.account, c.key, true
+}
+
+// A signer is the user that a request says it is from.
+type signer struct {
+	name  string
+	asked bool
+	known bool
+}
+
+// lookUp finds the account of a user and the key of the request, once for each request.
+func (c *conn) lookUp(username string) bool {
+	if !c.signer.asked || c.signer.name != username {
+		c.signer = signer{name: username, asked: true, known: c.find(username)}
+	}
+	return c.signer.known
+}
+
+func (c *conn) find(username string) bool {
+	account, ok := c.srv.cfg.Credentials.Lookup(username)
 	expired := !account.Expires.IsZero() && time.Now().After(account.Expires)
 	switch {
 	case !ok || len(account.Passwords) == 0:
-		c.reject(ra.Username, "unknown user")
-		return "", nil, false
+		c.reject(username, "unknown user")
+		return false
 	case expired && c.flow() == nil:
-		c.reject(ra.Username, "expired")
-		return "", nil, false
+		c.reject(username, "expired")
+		return false
 	}
 	c.account = account.Name
-	c.key = c.matchingKey(ra.Username, account.Passwords)
-	return account.Name, c.key, true
+	c.key = c.matchingKey(username, account.Passwords)
+	return true
 }
 
 // matchingKey returns the key of the password that the request was signed with, or that of the first.
-func (c *conn) matchingKey(username string, passwords []string) []byte {
+func (c *conn) matchingKey(username string, passwords []string) stun.MessageIntegrity {
 	var keys []stun.MessageIntegrity
 	for _, p := range passwords {
 		keys = append(keys, stun.NewLongTermIntegrity(username, c.srv.cfg.Realm, p))
@@ -114,36 +145,46 @@ func (c *conn) permit(_ net.Addr, ip net.IP) bool {
 
 // A relayGenerator opens the relays of one connection, for pion.
 type relayGenerator struct {
-	conn *conn
-	last *relay
+	conn     *conn
+	last     *relay
+	reserved token
 }
 
 func (g *relayGenerator) Validate() error { return nil }
 
 var (
-	errOnlyIPv4 = errors.New("relays are IPv4 only")
-	errOnlyUDP  = errors.New("relays are UDP only")
-
-	// pion answers 508, as RFC 8656 section 7.2 says where EVEN-PORT cannot be satisfied. A token
-	// would be worth nothing: it is for another connection, which has another pion server.
-	errNoReservations = errors.New("the next port is not reserved")
+	errOnlyUDP = errors.New("relays are UDP only")
+	errRefused = errors.New("the allocation is refused")
 )
 
+// AllocatePacketConn is the last that pion asks before there is an allocation. Where we refuse, pion
+// answers 508 and correct puts in what we mean.
 func (g *relayGenerator) AllocatePacketConn(a turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
-	if a.Network != "udp4" {
-		g.conn.refusal = stun.CodeAddrFamilyNotSupported
-		return nil, nil, errOnlyIPv4
+	c := g.conn
+	if c.refusal = c.admission(); c.refusal != 0 {
+		return nil, nil, errRefused
 	}
-	if g.conn.wantsReservation() {
-		return nil, nil, errNoReservations
-	}
-	r, err := g.conn.srv.relays.open(a.RequestedPort)
+	r, reserved, err := c.srv.relays.open(c.wish)
 	if err != nil {
-		g.conn.log.Warn("no relay", "user", a.UserID, "error", err)
+		if errors.Is(err, errFamily) {
+			c.refusal = stun.CodeAddrFamilyNotSupported
+		}
+		c.log.Warn("no relay", "user", a.UserID, "error", err)
 		return nil, nil, err
 	}
-	g.last = r
-	return r, r.LocalAddr(), nil
+	g.last, g.reserved = r, reserved
+	return r, r.told, nil
+}
+
+// admission says what to refuse an allocation with, 0 for nothing.
+func (c *conn) admission() stun.ErrorCode {
+	switch {
+	case c.wish.refused != 0:
+		return c.wish.refused
+	case c.srv.draining.Load():
+		return stun.CodeInsufficientCapacity
+	}
+	return 0
 }
 
 func (g *relayGenerator) AllocateListener(turn.AllocateListenerConfig) (net.Listener, net.Addr, error) {

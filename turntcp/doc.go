@@ -16,7 +16,6 @@
 // towards a client that reads slowly drops what is older than Config.MaxQueueDelay: media wants the
 // newest packet.
 //
-// It does not speak UDP or DTLS to clients, relays neither to IPv6 peers nor TCP (RFC 6062), and
-// reserves no second port (EVEN-PORT with the R bit gets 508). The client neither dials nor refreshes by
-// itself.
+// It does not speak UDP or DTLS to clients, nor relay TCP (RFC 6062). The client neither dials nor
+// refreshes by itself.
 package turntcp

@@ -15,7 +15,7 @@ func (f *flow) down(in *inbox) {
 	out := burst{frames: in.out[:0], counts: &f.counts}
 	for i := range in.count() {
 		from, payload := in.datagram(i)
-		from = netip.AddrPortFrom(plain(from.Addr()), from.Port())
+		from = f.relay.rs.known(netip.AddrPortFrom(plain(from.Addr()), from.Port()))
 		channel, permitted := f.table.channel(from)
 		switch {
 		case !permitted:

@@ -9,13 +9,14 @@ import (
 
 // A flow is an allocation: what joins a connection to its relay.
 type flow struct {
-	conn   *conn
-	user   string
-	relay  *relay
-	since  time.Time
-	table  table
-	counts counters
-	ends   atomic.Int32 // deleted, and its relay read for the last time
+	conn     *conn
+	user     string
+	relay    *relay
+	reserved token // of the next port; zero for none
+	since    time.Time
+	table    table
+	counts   counters
+	ends     atomic.Int32 // deleted, and its relay read for the last time
 }
 
 // streamBuffer is the size in bytes of the buffer that a client with an allocation is read into: a
@@ -28,7 +29,7 @@ func (c *conn) flow() *flow { return c.current.Load() }
 // allocationCreated comes before pion begins to read the relay, from the goroutine that reads the
 // connection.
 func (c *conn) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _ int) {
-	f := &flow{conn: c, user: user, relay: c.generator.last, since: time.Now(), table: newTable()}
+	f := &flow{conn: c, user: user, relay: c.generator.last, reserved: c.generator.reserved, since: time.Now(), table: newTable()}
 	c.srv.running.Add(2)
 	f.relay.deliver = f.down
 	f.relay.drained = f.end
@@ -74,7 +75,7 @@ func (c *conn) flowOf(relayed net.Addr) *flow {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, f := range c.flows {
-		if f.relay.LocalAddr() == relayed {
+		if f.relay.told == relayed {
 			return f
 		}
 	}

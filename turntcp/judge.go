@@ -52,7 +52,7 @@ func (c *conn) judgePeer(value, id []byte) (netip.Addr, stun.ErrorCode) {
 	switch {
 	case !ok:
 		return peer, stun.CodeBadRequest
-	case !peer.Is4():
+	case c.flow() != nil && peer.Is4() != c.flow().relay.host.local.Is4():
 		return peer, stun.CodePeerAddrFamilyMismatch
 	}
 	if reason := c.srv.peerRefusal(peer); reason != "" {
@@ -65,7 +65,7 @@ func (c *conn) judgePeer(value, id []byte) (netip.Addr, stun.ErrorCode) {
 // peerRefusal says why the address is no peer, or "". Our own is permitted for relay to relay; the
 // relay then looks at the port of each datagram.
 func (s *Server) peerRefusal(peer netip.Addr) string {
-	if peer == s.cfg.RelayIP {
+	if s.relays.host(peer) != nil {
 		return ""
 	}
 	return s.policy.refusal(peer)

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // portsInARow finds a range of which no port is in use.
@@ -35,11 +37,11 @@ func TestRelayPortRangeFills(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer foreign.Close()
-	rs := &relays{ip: loopback, min: ports.Min, max: ports.Max}
+	rs := newRelays([]RelayAddr{{Local: loopback}}, ports, nil)
 	for range 3 {
 		used := make(map[uint16]*relay)
 		for i := range n - 1 {
-			r, err := rs.open(0)
+			r, _, err := rs.open(wish{})
 			if err != nil {
 				t.Fatalf("relay %d of %d: %v", i, n-1, err)
 			}
@@ -48,7 +50,7 @@ func TestRelayPortRangeFills(t *testing.T) {
 			}
 			used[r.port] = r
 		}
-		if r, err := rs.open(0); err == nil {
+		if r, _, err := rs.open(wish{}); err == nil {
 			t.Errorf("port %d was given twice", r.port)
 		}
 		for port, r := range used {
@@ -57,37 +59,117 @@ func TestRelayPortRangeFills(t *testing.T) {
 					t.Errorf("close: %v", err)
 				}
 			}
-			if rs.isLive(port) {
+			if r.host.isLive(port) {
 				t.Errorf("port %d lives on", port)
 			}
 		}
 	}
 }
 
-func TestRelayPortWished(t *testing.T) {
-	ports := portsInARow(t, 4)
-	rs := &relays{ip: loopback, min: ports.Min, max: ports.Max}
-	r, err := rs.open(int(ports.Max))
-	if err != nil || r.port != ports.Max {
-		t.Fatalf("got %v, %v, want port %d", r, err, ports.Max)
+// Even ports, and pairs, are found as long as there are any.
+func TestRelayEvenPortRangeFills(t *testing.T) {
+	const n = 20
+	tests := []struct {
+		name string
+		wish wish
+		want int
+	}{
+		{"even", wish{even: true}, n / 2},
+		{"pairs", wish{even: true, reserve: true}, n / 2},
 	}
-	defer r.Close()
-	for _, port := range []int{int(ports.Max), int(ports.Max) + 1, int(ports.Min) - 1} {
-		if r, err := rs.open(port); err == nil {
-			r.Close()
-			t.Errorf("port %d was given", port)
-		}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			ports := portsInARow(t, n)
+			rs := newRelays([]RelayAddr{{Local: loopback}}, ports, nil)
+			defer rs.releaseAll()
+			for i := range tt.want {
+				r, token, err := rs.open(tt.wish)
+				if err != nil {
+					t.Fatalf("relay %d of %d: %v", i, tt.want, err)
+				}
+				defer r.Close()
+				if r.port%2 != 0 || (token != [8]byte{}) != tt.wish.reserve {
+					t.Errorf("got port %d with token %x", r.port, token)
+				}
+			}
+			if r, _, err := rs.open(tt.wish); err == nil {
+				t.Errorf("got port %d as well", r.port)
+			}
+			left := 0
+			for r, _, err := rs.open(wish{}); err == nil; r, _, err = rs.open(wish{}) {
+				defer r.Close()
+				left++
+			}
+			if want := n - tt.want; !tt.wish.reserve && left != want || tt.wish.reserve && left != 0 {
+				t.Errorf("%d ports were left", left)
+			}
+		})
 	}
 }
 
+// A port is kept for its token, and for 30 s, on which RFC 8656 section 7.2 insists.
+func TestReservation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rs := newRelays([]RelayAddr{{Local: loopback}}, PortRange{20000, 40000}, nil)
+		defer rs.releaseAll()
+		reserve := func() (uint16, token) {
+			r, token, err := rs.open(wish{even: true, reserve: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { r.Close() })
+			return r.port + 1, token
+		}
+		bind := func(port uint16) error {
+			u, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, port)))
+			if err == nil {
+				u.Close()
+			}
+			return err
+		}
+		port, token := reserve()
+		time.Sleep(reservationTime - time.Millisecond)
+		if bind(port) == nil {
+			t.Error("another program could have the port that is reserved")
+		}
+		r, _, err := rs.open(wish{token: token})
+		if err != nil || r.port != port {
+			t.Fatalf("got %v, %v, want port %d", r, err, port)
+		}
+		if r, _, err := rs.open(wish{token: token}); err == nil {
+			t.Errorf("a token gave port %d a second time", r.port)
+		}
+		time.Sleep(time.Minute)
+		if bind(port) == nil {
+			t.Error("the port was given up although it had been taken")
+		}
+		r.Close()
+
+		port, token = reserve()
+		time.Sleep(reservationTime + time.Millisecond)
+		if err := bind(port); err != nil {
+			t.Errorf("the port is kept longer than it was reserved: %v", err)
+		}
+		if r, _, err := rs.open(wish{token: token}); err == nil {
+			t.Errorf("an old token gave port %d", r.port)
+		}
+	})
+}
+
 func TestPermits(t *testing.T) {
-	rs := &relays{ip: netip.MustParseAddr("192.0.2.1"), own: []netip.Addr{netip.MustParseAddr("192.0.2.2")}}
-	rs.setLive(50000, true)
-	rs.setLive(50001, true)
-	rs.setLive(50001, false)
+	one := []RelayAddr{{Local: netip.MustParseAddr("192.0.2.1")}}
+	ports := PortRange{49152, 65535}
+	rs := newRelays(one, ports, []netip.Addr{netip.MustParseAddr("192.0.2.2")})
+	rs.hosts[0].setLive(50000, true)
+	rs.hosts[0].setLive(50001, true)
+	rs.hosts[0].setLive(50001, false)
 	rs.addListening(netip.MustParseAddrPort("[::]:443"))
 	rs.addListening(netip.MustParseAddrPort("[::ffff:192.0.2.1]:3478"))
-	open := &relays{ip: rs.ip, selfAllowed: true}
+	open := newRelays(one, ports, nil)
+	open.hosts[0].selfAllowed = true
+	behind := newRelays([]RelayAddr{{Local: netip.MustParseAddr("10.0.0.1"), Public: one[0].Local}}, ports, nil)
+	behind.hosts[0].setLive(50000, true)
+	behind.addListening(netip.MustParseAddrPort("10.0.0.1:443"))
 	tests := []struct {
 		rs   *relays
 		addr string
@@ -102,10 +184,35 @@ func TestPermits(t *testing.T) {
 		{rs, "192.0.2.2:3478", true},
 		{rs, "198.51.100.1:0", false},
 		{open, "192.0.2.1:50001", true},
+		{behind, "192.0.2.1:50000", true},
+		{behind, "192.0.2.1:50001", false},
+		{behind, "192.0.2.1:443", false}, // the NAT may forward it
 	}
 	for _, tt := range tests {
 		if got := tt.rs.permits(netip.MustParseAddrPort(tt.addr)); got != tt.want {
 			t.Errorf("%s: got %v, want %v", tt.addr, got, tt.want)
 		}
+	}
+}
+
+// Clients know the relays of a host behind a NAT by its public address, the socket by its own.
+func TestBehindNAT(t *testing.T) {
+	addr := func(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+	rs := newRelays([]RelayAddr{{Local: addr("10.0.0.1:1").Addr(), Public: addr("192.0.2.1:1").Addr()}}, PortRange{1, 65535}, nil)
+	rs.hosts[0].setLive(50000, true)
+	tests := []struct{ peer, reach string }{
+		{"192.0.2.1:50000", "10.0.0.1:50000"},
+		{"198.51.100.1:50000", "198.51.100.1:50000"},
+	}
+	for _, tt := range tests {
+		if got := rs.reach(addr(tt.peer)); got != addr(tt.reach) {
+			t.Errorf("%s is reached at %v, want %s", tt.peer, got, tt.reach)
+		}
+		if got := rs.known(addr(tt.reach)); got != addr(tt.peer) {
+			t.Errorf("%s is known as %v, want %s", tt.reach, got, tt.peer)
+		}
+	}
+	if got, want := rs.known(addr("10.0.0.1:50001")), addr("10.0.0.1:50001"); got != want {
+		t.Errorf("what is no relay is known as %v", got)
 	}
 }

@@ -186,8 +186,6 @@ func TestErrorReplies(t *testing.T) {
 		{"relay for SCTP", ClientConfig{}, nil, allocateError(132), 442},
 		{"relay for IPv6", ClientConfig{}, nil, allocateError(17, stun.RawAttribute{
 			Type: stun.AttrRequestedAddressFamily, Value: []byte{familyIPv6, 0, 0, 0}}), 440},
-		{"two ports in a row", ClientConfig{}, nil, allocateError(17, stun.RawAttribute{
-			Type: stun.AttrEvenPort, Value: []byte{0x80}}), 508},
 		{"channel below the range", ClientConfig{}, allocated, bindNumber(0x3FFF), 400},
 		{"channel beyond the range", ClientConfig{}, allocated, bindNumber(0x8000), 400},
 		{"permission for an IPv6 peer", ClientConfig{}, allocated, permit("127.0.0.1", "2001:db8::1"), 443},
@@ -242,26 +240,6 @@ func allocateError(protocol byte, attributes ...stun.Setter) func(context.Contex
 	return func(ctx context.Context, c *testClient) error {
 		_, err := allocateWith(ctx, c, protocol, attributes...)
 		return err
-	}
-}
-
-// Without the R bit EVEN-PORT asks for an even port and no more (RFC 8656 section 7.2).
-func TestEvenPort(t *testing.T) {
-	srv := newTestServer(t, nil)
-	c := newTestClient(t, dial(t, "tcp", srv.addr["tcp"]), ClientConfig{})
-	response, err := allocateWith(context10(t), c, 17, stun.RawAttribute{Type: stun.AttrEvenPort, Value: []byte{0}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	relayed, err := address(response, stun.AttrXORRelayedAddress)
-	if err != nil || relayed.Addr() != loopback || relayed.Port()%2 != 0 {
-		t.Errorf("got %v, %v, want an even port", relayed, err)
-	}
-	if response.Contains(stun.AttrReservationToken) {
-		t.Error("got a reservation that was not asked for")
-	}
-	if d, err := lifetime(response); err != nil || d <= 0 {
-		t.Errorf("got lifetime %v, %v", d, err)
 	}
 }
 

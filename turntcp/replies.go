@@ -4,6 +4,7 @@ import "github.com/pion/stun/v4"
 
 // The requests that need a word of ours (RFC 8656 section 17).
 const (
+	typeAllocate         = 0x0003
 	typeRefresh          = 0x0004
 	typeCreatePermission = 0x0008
 	typeChannelBind      = 0x0009
@@ -36,8 +37,8 @@ func (c *conn) replyMismatch() {
 
 // correct returns what to send for a frame of pion's. It puts our reason into an error response: pion
 // says 401 for a ChannelBind to a forbidden peer (403, RFC 8656 section 12.2), and 508 for a relay
-// that is not to be had at all (440, 442, section 7.2). And it takes out the RESERVATION-TOKEN that
-// pion gives to everybody who asks for an even port.
+// that is not to be had at all (440, 442, section 7.2). And it tells who asked for a second port what
+// token that is reserved under.
 func (c *conn) correct(p []byte) []byte {
 	f := Frame(p)
 	var reply []byte
@@ -45,7 +46,7 @@ func (c *conn) correct(p []byte) []byte {
 	case f.messageType()&classMask == classError && c.refusal != 0:
 		reply = c.errorReply(p, c.refusal)
 	case f.messageType() == typeAllocateSuccess:
-		reply = c.withoutToken(p)
+		reply = c.withToken(p)
 	}
 	if reply == nil {
 		return p
@@ -53,34 +54,24 @@ func (c *conn) correct(p []byte) []byte {
 	return reply
 }
 
-// withoutToken is the response without its RESERVATION-TOKEN, or nil if it has none.
-func (c *conn) withoutToken(message []byte) []byte {
+// withToken is the response with its RESERVATION-TOKEN, or nil if it needs none.
+func (c *conn) withToken(message []byte) []byte {
+	flow := c.flow()
 	var m stun.Message
-	if stun.Decode(message, &m) != nil || !m.Contains(stun.AttrReservationToken) {
+	if flow == nil || flow.reserved == (token{}) || stun.Decode(message, &m) != nil {
 		return nil
 	}
-	setters := []stun.Setter{&m, m.Type}
+	setters := []stun.Setter{&m, m.Type, stun.RawAttribute{Type: stun.AttrReservationToken, Value: flow.reserved[:]}}
 	for _, a := range m.Attributes {
-		if a.Type != stun.AttrReservationToken && a.Type != stun.AttrMessageIntegrity {
+		if a.Type != stun.AttrMessageIntegrity {
 			setters = append(setters, a)
 		}
 	}
-	reply, err := stun.Build(append(setters, stun.MessageIntegrity(c.key))...)
+	reply, err := stun.Build(append(setters, c.key)...)
 	if err != nil {
 		return nil
 	}
 	return reply.Raw
-}
-
-// wantsReservation tells whether the request asks to reserve the port after its own: EVEN-PORT with
-// the R bit (RFC 8656 section 18.6).
-func (c *conn) wantsReservation() bool {
-	var m stun.Message
-	if stun.Decode(c.request, &m) != nil {
-		return false
-	}
-	value, err := m.Get(stun.AttrEvenPort)
-	return err == nil && len(value) > 0 && value[0]&0x80 != 0
 }
 
 // errorReply is a signed error response of the transaction that the message belongs to.
@@ -89,7 +80,7 @@ func (c *conn) errorReply(message []byte, code stun.ErrorCode) []byte {
 	if stun.Decode(message, &m) != nil {
 		return nil
 	}
-	reply, err := stun.Build(&m, stun.NewType(m.Type.Method, stun.ClassErrorResponse), code, stun.MessageIntegrity(c.key))
+	reply, err := stun.Build(&m, stun.NewType(m.Type.Method, stun.ClassErrorResponse), code, c.key)
 	if err != nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,8 +18,12 @@ type Config struct {
 	Realm       string      // what credentials are valid for (RFC 8489 section 9.2)
 	Credentials Credentials // who may allocate; nobody may without
 
-	// RelayIP is the IPv4 address of the relay sockets and the one that clients are told.
+	// RelayIP is an address of the relay sockets that clients are told, too. Together with RelayAddrs
+	// there must be one at least; of several of a family any may be taken. A client gets IPv6 only if
+	// it asks for that (RFC 8656 section 7.2).
 	RelayIP netip.Addr
+	// RelayAddrs are more of them, and those behind a NAT.
+	RelayAddrs []RelayAddr
 	// RelayPorts is the range of the relay sockets. Default is 49152-65535 (RFC 8656 section 7.2).
 	RelayPorts PortRange
 	// AllowPeers are the addresses that relays may exchange data with, besides the live relays of
@@ -84,10 +89,15 @@ func (c *Config) check() error {
 		return errors.New("turn server: no realm")
 	case c.Credentials == nil:
 		return errors.New("turn server: no credentials")
-	case !c.RelayIP.Unmap().Is4() || c.RelayIP.Unmap().IsUnspecified():
-		return fmt.Errorf("turn server: relay address %v is not one IPv4 address", c.RelayIP)
+	case len(c.relayAddrs()) == 0:
+		return errors.New("turn server: no relay address")
 	case c.RelayPorts.Min == 0 || c.RelayPorts.Min > c.RelayPorts.Max:
 		return fmt.Errorf("turn server: relay ports %d-%d", c.RelayPorts.Min, c.RelayPorts.Max)
+	}
+	for _, a := range c.relayAddrs() {
+		if err := a.check(); err != nil {
+			return fmt.Errorf("turn server: %w", err)
+		}
 	}
 	for _, p := range c.AllowPeers {
 		if !p.IsValid() {
@@ -97,16 +107,26 @@ func (c *Config) check() error {
 	return nil
 }
 
+// relayAddrs are RelayIP and RelayAddrs.
+func (c *Config) relayAddrs() []RelayAddr {
+	if !c.RelayIP.IsValid() {
+		return c.RelayAddrs
+	}
+	return append([]RelayAddr{{Local: c.RelayIP}}, c.RelayAddrs...)
+}
+
 // A Server relays UDP for clients that come by TCP or TLS. Its methods may be called by any number
 // of goroutines.
 type Server struct {
 	cfg    Config
 	log    *slog.Logger
 	policy peerPolicy
-	relays relays
+	relays *relays
 
 	tls        *tls.Config   // nil without Config.TLS
 	handshakes chan struct{} // a token for each
+
+	draining atomic.Bool
 
 	stop     context.Context // done when the server closes
 	stopping context.CancelFunc
@@ -125,20 +145,25 @@ func NewServer(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	cfg.RelayIP = cfg.RelayIP.Unmap()
 	own, err := hostAddrs()
 	if err != nil {
 		return nil, fmt.Errorf("turn server: %w", err)
 	}
+	rs := newRelays(cfg.relayAddrs(), cfg.RelayPorts, own)
+	for _, h := range rs.hosts {
+		own = append(own, h.local, h.public)
+	}
 	s := &Server{
 		cfg:        cfg,
 		log:        cfg.Logger,
-		policy:     newPeerPolicy(cfg.AllowPeers, append(own, cfg.RelayIP)),
-		relays:     relays{ip: cfg.RelayIP, min: cfg.RelayPorts.Min, max: cfg.RelayPorts.Max, own: own},
+		policy:     newPeerPolicy(cfg.AllowPeers, own),
+		relays:     rs,
 		handshakes: make(chan struct{}, cfg.MaxHandshakes),
 		conns:      make(map[*conn]struct{}),
 	}
-	s.relays.selfAllowed = s.policy.refusal(cfg.RelayIP) == ""
+	for _, h := range rs.hosts {
+		h.selfAllowed = s.policy.refusal(h.public) == ""
+	}
 	s.stop, s.stopping = context.WithCancel(context.Background())
 	if cfg.TLS != nil {
 		s.tls = serverTLS(cfg.TLS)
@@ -166,6 +191,10 @@ func (s *Server) countAllocation(by int) {
 	s.allocations += by
 }
 
+// Drain makes the server refuse new allocations, with 508 (Insufficient Capacity), by which a client
+// knows that another server may do better. Those that live can be refreshed. There is no way back.
+func (s *Server) Drain() { s.draining.Store(true) }
+
 // Close ends the listeners, the accepted connections and their allocations, and waits for all of
 // them. It may be called twice.
 func (s *Server) Close() error {
@@ -183,6 +212,7 @@ func (s *Server) Close() error {
 	}
 	s.mu.Unlock()
 	s.running.Wait()
+	s.relays.releaseAll()
 	return errors.Join(errs...)
 }
 

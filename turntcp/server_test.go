@@ -16,9 +16,18 @@ func TestConfig(t *testing.T) {
 		{"IPv4-mapped relay", func(c *Config) { c.RelayIP = netip.MustParseAddr("::ffff:127.0.0.1") }, ""},
 		{"no realm", func(c *Config) { c.Realm = "" }, "no realm"},
 		{"no credentials", func(c *Config) { c.Credentials = nil }, "no credentials"},
-		{"no relay", func(c *Config) { c.RelayIP = netip.Addr{} }, "relay address"},
+		{"no relay", func(c *Config) { c.RelayIP = netip.Addr{} }, "no relay address"},
 		{"any relay", func(c *Config) { c.RelayIP = netip.IPv4Unspecified() }, "relay address"},
-		{"IPv6 relay", func(c *Config) { c.RelayIP = netip.IPv6Loopback() }, "relay address"},
+		{"IPv6 relay", func(c *Config) { c.RelayIP = netip.IPv6Loopback() }, ""},
+		{"public address", func(c *Config) {
+			c.RelayAddrs = []RelayAddr{{Local: netip.MustParseAddr("10.0.0.1"), Public: netip.MustParseAddr("192.0.2.1")}}
+		}, ""},
+		{"public address of another family", func(c *Config) {
+			c.RelayAddrs = []RelayAddr{{Local: loopback, Public: netip.IPv6Loopback()}}
+		}, "cannot be ::1"},
+		{"public address without a local one", func(c *Config) {
+			c.RelayAddrs = []RelayAddr{{Public: loopback}}
+		}, "is not one address"},
 		{"ports in disorder", func(c *Config) { c.RelayPorts = PortRange{2, 1} }, "relay ports 2-1"},
 		{"half a range", func(c *Config) { c.RelayPorts = PortRange{0, 1} }, "relay ports 0-1"},
 		{"one port", func(c *Config) { c.RelayPorts = PortRange{50000, 50000} }, ""},

@@ -3,6 +3,7 @@
 package turntcp
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -30,6 +31,9 @@ func TestUclient(t *testing.T) {
 		{"tls, send indications", "tls", allowLoopback, []string{"-s", "-w", testPassword}, true},
 		{"tcp, relay to relay", "tcp", nil, []string{"-y", "-w", testPassword}, false},
 		{"tls, relay to relay", "tls", nil, []string{"-y", "-w", testPassword}, false},
+		{"tcp, RTP and RTCP on ports in a row", "tcp", allowLoopback, []string{"-w", testPassword}, true},
+		{"tls, RTP and RTCP on ports in a row", "tls", allowLoopback, []string{"-w", testPassword}, true},
+		{"tcp, RTP and RTCP, relay to relay", "tcp", nil, []string{"-y", "-w", testPassword}, false},
 		{"tcp, REST secret", "tcp", func(c *Config) {
 			allowLoopback(c)
 			c.Credentials = RESTCredentials("the next secret", secret)
@@ -40,8 +44,11 @@ func TestUclient(t *testing.T) {
 			t.Parallel() // it mostly waits
 			srv := newTestServer(t, tt.change)
 			at := netip.MustParseAddrPort(srv.addr[tt.transport])
-			args := append([]string{"-t", "-c", "-u", testUser, "-n", "20", "-m", "2", "-l", "100",
+			args := append([]string{"-t", "-u", testUser, "-n", "20", "-m", "2", "-l", "100",
 				"-p", strconv.Itoa(int(at.Port()))}, tt.args...)
+			if !strings.Contains(tt.name, "RTCP") {
+				args = append(args, "-c")
+			}
 			if tt.transport == "tls" {
 				args = append(args, "-S", "-E", ca)
 			}
@@ -50,8 +57,12 @@ func TestUclient(t *testing.T) {
 				args = append(args, "-e", peer.Addr().String(), "-r", strconv.Itoa(int(peer.Port())))
 			}
 			out, err := uclient(t, append(args, at.Addr().String())...)
-			if err != nil || !strings.Contains(out, "tot_send_msgs=40, tot_recv_msgs=40") {
-				t.Errorf("turnutils_uclient: %v, want 40 messages there and back:\n%s", err, out)
+			n := 40
+			if !tt.peer && strings.Contains(tt.name, "RTCP") {
+				n = 80 // each sends by both of its relays
+			}
+			if err != nil || !strings.Contains(out, fmt.Sprintf("tot_send_msgs=%d, tot_recv_msgs=%[1]d\n", n)) {
+				t.Errorf("turnutils_uclient: %v, want %d messages there and back:\n%s", err, n, out)
 			}
 			eventually(t, "the allocations are gone with the client", func() bool { return srv.Allocations() == 0 })
 		})

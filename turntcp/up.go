@@ -24,7 +24,7 @@ func (c *conn) forward(frame Frame) {
 	case !f.relay.rs.permits(peer):
 		f.counts.forbidden.Add(1)
 	default:
-		c.up.add(f, peer, payload)
+		c.up.add(f, f.relay.rs.reach(peer), payload)
 	}
 }
 
