@@ -31,7 +31,7 @@ func (c *conn) flow() *flow { return c.current.Load() }
 func (c *conn) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _ int) {
 	f := &flow{conn: c, user: user, relay: c.generator.last, reserved: c.generator.reserved, since: time.Now(), table: newTable()}
 	c.srv.running.Add(2)
-	f.relay.deliver = f.down
+	f.relay.deliver, f.relay.deliverAlone = f.down, f.downAlone
 	f.relay.drained = f.end
 	c.srv.countAllocation(1)
 	c.frames.resize(streamBuffer, MaxFrame)

@@ -52,7 +52,7 @@ func (c *conn) judgePeer(value, id []byte) (netip.Addr, stun.ErrorCode) {
 	switch {
 	case !ok:
 		return peer, stun.CodeBadRequest
-	case c.flow() != nil && peer.Is4() != c.flow().relay.host.local.Is4():
+	case c.flow() != nil && peer.Is4() != c.flow().relay.isIPv4():
 		return peer, stun.CodePeerAddrFamilyMismatch
 	}
 	if reason := c.srv.peerRefusal(peer); reason != "" {

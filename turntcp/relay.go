@@ -18,8 +18,9 @@ type relay struct {
 
 	// When the relay belongs to an allocation, deliver gets what was received. pion reads the relay
 	// until ReadFrom fails; drained is called then, so that somebody can wait for it.
-	deliver func(*inbox)
-	drained func()
+	deliver      func(*inbox)
+	deliverAlone func(netip.AddrPort, *letter, int) // of an IPv6 relay
+	drained      func()
 
 	batching // what reads and writes need to have at hand
 	failures int
@@ -33,7 +34,11 @@ const maxReadErrors = 16
 // ReadFrom delivers the datagrams of the relay. It returns at the relay's end only, with an error, by
 // which pion ends the allocation; errors that pass are not reported.
 func (r *relay) ReadFrom([]byte) (int, net.Addr, error) {
-	err := r.receive()
+	receive := r.receive
+	if !r.isIPv4() {
+		receive = r.receiveAlone
+	}
+	err := receive()
 	if r.drained != nil {
 		r.drained()
 		r.drained = nil
@@ -51,3 +56,5 @@ func (r *relay) Close() (err error) {
 }
 
 func (r *relay) addr() netip.AddrPort { return netip.AddrPortFrom(r.host.public, r.port) }
+
+func (r *relay) isIPv4() bool { return r.host.local.Is4() }

@@ -78,5 +78,5 @@ func (rs *relays) isIPv6(t token) bool {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	held, ok := rs.held[t]
-	return ok && !held.relay.host.local.Is4()
+	return ok && !held.relay.isIPv4()
 }

@@ -34,6 +34,7 @@ func TestUclient(t *testing.T) {
 		{"tcp, RTP and RTCP on ports in a row", "tcp", allowLoopback, []string{"-w", testPassword}, true},
 		{"tls, RTP and RTCP on ports in a row", "tls", allowLoopback, []string{"-w", testPassword}, true},
 		{"tcp, RTP and RTCP, relay to relay", "tcp", nil, []string{"-y", "-w", testPassword}, false},
+		{"tcp, IPv6, relay to relay", "tcp", allowLoopback6, []string{"-x", "-y", "-w", testPassword}, false},
 		{"tcp, REST secret", "tcp", func(c *Config) {
 			allowLoopback(c)
 			c.Credentials = RESTCredentials("the next secret", secret)
