@@ -341,3 +341,12 @@ func checkRefusals(t *testing.T, p realstack.Proxy, user string) {
 		t.Errorf("Squid refused the user %d times, %v; want 1", n, err)
 	}
 }
+
+func (b *checkBench) read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

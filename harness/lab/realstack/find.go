@@ -12,7 +12,7 @@ var places = []string{
 	"/usr/sbin", "/sbin", "/usr/bin", "/bin",
 	"/usr/lib/squid", "/usr/lib64/squid", "/usr/libexec/squid",
 	"/usr/lib/apache2/modules", "/usr/lib64/httpd/modules",
-	"/usr/lib/*-linux-gnu", "/usr/lib/*-linux-gnu/gssntlmssp", "/usr/lib64", "/usr/lib64/gssntlmssp",
+	"/usr/lib/*-linux-gnu", "/usr/lib/*-linux-gnu/gssntlmssp", "/usr/lib/*-linux-gnu/faketime", "/usr/lib64", "/usr/lib64/gssntlmssp",
 }
 
 // find returns the path of a program, module or library by its file name, or "".

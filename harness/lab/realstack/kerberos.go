@@ -70,6 +70,9 @@ func (s *Stack) kinit(ctx context.Context, user, password string, life time.Dura
 	return cache, err
 }
 
+// faketime is the library that makes clocks go wrong.
+const faketime = "libfaketime.so.1"
+
 // krb5Env is the environment of every program that speaks Kerberos. KRB5RCACHENAME turns the replay
 // cache off: it would be a file of the machine, shared with strangers.
 func (s *Stack) krb5Env() []string {
@@ -94,8 +97,12 @@ func (s *Stack) startKDC(ctx context.Context) error {
 
 func (s *Stack) kdcListener(ports []int) (listener, error) {
 	values := map[string]any{"KDC": loopback(ports[0])}
+	env := s.krb5Env()
+	if s.cfg.KDCClock != 0 {
+		env = append(env, "LD_PRELOAD="+find(faketime), fmt.Sprintf("FAKETIME=%+ds", int(s.cfg.KDCClock.Seconds())))
+	}
 	return listener{
-		env: s.krb5Env(), program: "krb5kdc", args: []string{"-n", "-r", Realm, "-P", s.path("kdc", "pid")},
+		env: env, program: "krb5kdc", args: []string{"-n", "-r", Realm, "-P", s.path("kdc", "pid")},
 		log: "kdc.log", ready: []string{"commencing operation"},
 	}, errors.Join(s.configure("krb5.conf", "krb5.conf", values), s.configure("kdc.conf", "kdc.conf", values))
 }
