@@ -118,16 +118,13 @@ func (c *conn) next() (Frame, error) {
 		case len(frame) > maxServerFrame:
 			return nil, fmt.Errorf("request of %d bytes", len(frame))
 		default:
-			c.mu.Lock()
-			c.setIdleDeadline()
-			c.mu.Unlock()
 			return frame, nil
 		}
 	}
 }
 
-// setIdleDeadline gives a client without an allocation a time for its next request; an allocation
-// ends by its own lifetime. The caller holds mu.
+// setIdleDeadline gives a client without an allocation a time for its next request that is signed by a
+// user; Binding keeps nothing alive. An allocation ends by its own lifetime. The caller holds mu.
 func (c *conn) setIdleDeadline() {
 	var deadline time.Time
 	if len(c.flows) == 0 {

@@ -3,7 +3,6 @@ package turntcp
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -73,22 +72,28 @@ func (c *conn) find(username string) bool {
 	account, ok := c.srv.cfg.Credentials.Lookup(username)
 	expired := !account.Expires.IsZero() && time.Now().After(account.Expires)
 	switch {
-	case !ok || len(account.Passwords) == 0:
+	case !ok || len(account.Passwords)+len(account.Keys) == 0:
 		c.reject(username, "unknown user")
 		return false
 	case expired && c.flow() == nil:
 		c.reject(username, "expired")
 		return false
+	case c.srv.cfg.MaxCredentialTTL > 0 && account.Expires.After(time.Now().Add(c.srv.cfg.MaxCredentialTTL)):
+		c.reject(username, "expires too late")
+		return false
 	}
 	c.account = account.Name
-	c.key = c.matchingKey(username, account.Passwords)
+	c.key = c.matchingKey(username, account)
 	return true
 }
 
 // matchingKey returns the key of the password that the request was signed with, or that of the first.
-func (c *conn) matchingKey(username string, passwords []string) stun.MessageIntegrity {
+func (c *conn) matchingKey(username string, account Account) stun.MessageIntegrity {
 	var keys []stun.MessageIntegrity
-	for _, p := range passwords {
+	for _, k := range account.Keys {
+		keys = append(keys, k)
+	}
+	for _, p := range account.Passwords {
 		keys = append(keys, stun.NewLongTermIntegrity(username, c.srv.cfg.Realm, p))
 	}
 	if len(keys) == 1 {
@@ -117,30 +122,17 @@ func (c *conn) authenticated(_, _ net.Addr, _, user, _, _ string, ok bool) {
 		return
 	}
 	c.rejected = 0
+	c.mu.Lock()
+	c.setIdleDeadline()
+	c.mu.Unlock()
 	c.verdict = c.judge(c.request)
 	c.replyMismatch()
 }
 
-// permit judges a peer of CreatePermission or ChannelBind by its address, if the request as a whole
-// is acceptable.
-func (c *conn) permit(_ net.Addr, ip net.IP) bool {
-	if c.verdict != 0 {
-		c.refusal = c.verdict
-		return false
-	}
-	reason := "not an address"
-	if peer, ok := netip.AddrFromSlice(ip); ok {
-		peer = plain(peer)
-		reason = c.srv.peerRefusal(peer)
-		if f := c.flow(); reason == "" && f != nil && !f.table.hasRoomFor(map[netip.Addr]struct{}{peer: {}}) {
-			reason = "too many permissions"
-		}
-	}
-	if reason != "" {
-		c.refusal = stun.CodeForbidden
-		c.log.Info("peer refused", "user", c.account, "peer", ip, "reason", reason)
-	}
-	return reason == ""
+// permit is where pion asks about a peer of CreatePermission or ChannelBind. They have been judged.
+func (c *conn) permit(net.Addr, net.IP) bool {
+	c.refusal = c.verdict
+	return c.verdict == 0
 }
 
 // A relayGenerator opens the relays of one connection, for pion.
@@ -162,10 +154,13 @@ var (
 func (g *relayGenerator) AllocatePacketConn(a turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
 	c := g.conn
 	if c.refusal = c.admission(); c.refusal != 0 {
+		c.log.Info("allocation refused", "user", a.UserID, "code", int(c.refusal))
 		return nil, nil, errRefused
 	}
+	c.wish.user = a.UserID
 	r, reserved, err := c.srv.relays.open(c.wish)
 	if err != nil {
+		c.srv.users.leave(a.UserID, c.wish.ports())
 		if errors.Is(err, errFamily) {
 			c.refusal = stun.CodeAddrFamilyNotSupported
 		}
@@ -183,6 +178,8 @@ func (c *conn) admission() stun.ErrorCode {
 		return c.wish.refused
 	case c.srv.draining.Load():
 		return stun.CodeInsufficientCapacity
+	case !c.srv.users.enter(c.account, c.wish.ports()):
+		return stun.CodeAllocQuotaReached
 	}
 	return 0
 }

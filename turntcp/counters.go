@@ -19,6 +19,7 @@ type Drops struct {
 	Unsent       uint64 // the kernel refused to send it to the peer
 	TooOld       uint64 // towards a slow client: waited longer than Config.MaxQueueDelay
 	QueueFull    uint64 // towards a slow client: more came within that time than is kept
+	TooFast      uint64 // beyond Config.UserRate or TotalRate
 }
 
 // AllocationStats says who used an allocation and for what. Up is from the client to its peers, Down
@@ -37,7 +38,7 @@ type AllocationStats struct {
 type counters struct {
 	up, down struct{ packets, bytes atomic.Uint64 }
 
-	noPermission, noChannel, forbidden, malformed, unsent, tooOld, queueFull atomic.Uint64
+	noPermission, noChannel, forbidden, malformed, unsent, tooOld, queueFull, tooFast atomic.Uint64
 }
 
 func (c *counters) drops() Drops {
@@ -49,6 +50,7 @@ func (c *counters) drops() Drops {
 		Unsent:       c.unsent.Load(),
 		TooOld:       c.tooOld.Load(),
 		QueueFull:    c.queueFull.Load(),
+		TooFast:      c.tooFast.Load(),
 	}
 }
 

@@ -28,6 +28,10 @@ type Account struct {
 	// is being replaced.
 	Passwords []string
 
+	// Keys are valid, too, and tried before the passwords: the MD5 hash of "user:realm:password" (RFC
+	// 8489 section 9.2.2), where the password itself shall not be kept.
+	Keys [][]byte
+
 	// Expires ends the right to new allocations. One that lives can be refreshed beyond it, so that
 	// a call outlasts its credential. Zero is never.
 	Expires time.Time
@@ -53,6 +57,21 @@ func (s *staticCredentials) Lookup(username string) (Account, bool) {
 
 func (s *staticCredentials) String() string   { return fmt.Sprintf("%d static users", len(s.passwords)) }
 func (s *staticCredentials) GoString() string { return s.String() }
+
+type staticKeys struct{ keys map[string][]byte }
+
+// StaticKeys are users with a key each, as Account.Keys has it.
+func StaticKeys(keys map[string][]byte) Credentials {
+	return &staticKeys{maps.Clone(keys)}
+}
+
+func (s *staticKeys) Lookup(username string) (Account, bool) {
+	key, ok := s.keys[username]
+	return Account{Name: username, Keys: [][]byte{key}}, ok
+}
+
+func (s *staticKeys) String() string   { return fmt.Sprintf("%d static keys", len(s.keys)) }
+func (s *staticKeys) GoString() string { return s.String() }
 
 type restCredentials struct{ secrets []string }
 

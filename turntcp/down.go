@@ -24,6 +24,9 @@ func (f *flow) down(in *inbox) {
 		case !f.relay.rs.permits(from):
 			f.counts.forbidden.Add(1)
 			continue
+		case !f.downRate.pass(len(payload)):
+			f.counts.tooFast.Add(1)
+			continue
 		}
 		if len(out.frames) > 0 && len(out.frames)+len(payload)+maxOverhead > maxSegment {
 			_ = f.conn.send(out) // its failure ends the connection

@@ -316,7 +316,11 @@ func TestGuessingEndsTheConnection(t *testing.T) {
 }
 
 func TestPermissionsAreBounded(t *testing.T) {
-	srv := newTestServer(t, func(c *Config) { c.AllowPeers = []netip.Prefix{netip.MustParsePrefix("203.0.112.0/23")} })
+	const maxPermissions = 10
+	srv := newTestServer(t, func(c *Config) {
+		c.MaxPermissions = maxPermissions
+		c.AllowPeers = []netip.Prefix{netip.MustParsePrefix("203.0.112.0/23")}
+	})
 	c := newTestClient(t, dial(t, "tcp", srv.addr["tcp"]), ClientConfig{})
 	c.allocate(t)
 	permit := func(i int) error {
@@ -328,8 +332,8 @@ func TestPermissionsAreBounded(t *testing.T) {
 		}
 	}
 	var refused *Error
-	if err := permit(maxPermissions); !errors.As(err, &refused) || refused.Code != int(stun.CodeForbidden) {
-		t.Errorf("permission %d: got %v, want error 403", maxPermissions, err)
+	if err := permit(maxPermissions); !errors.As(err, &refused) || refused.Code != int(stun.CodeInsufficientCapacity) {
+		t.Errorf("permission %d: got %v, want error 508", maxPermissions, err)
 	}
 	if err := permit(0); err != nil {
 		t.Errorf("a permission that is there already: %v", err)

@@ -13,10 +13,13 @@ type flow struct {
 	user     string
 	relay    *relay
 	reserved token // of the next port; zero for none
-	since    time.Time
-	table    table
-	counts   counters
-	ends     atomic.Int32 // deleted, and its relay read for the last time
+
+	upRate, downRate meters
+
+	since  time.Time
+	table  table
+	counts counters
+	ends   atomic.Int32 // deleted, and its relay read for the last time
 }
 
 // streamBuffer is the size in bytes of the buffer that a client with an allocation is read into: a
@@ -30,6 +33,7 @@ func (c *conn) flow() *flow { return c.current.Load() }
 // connection.
 func (c *conn) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _ int) {
 	f := &flow{conn: c, user: user, relay: c.generator.last, reserved: c.generator.reserved, since: time.Now(), table: newTable()}
+	f.upRate, f.downRate = c.srv.users.meters(user)
 	c.srv.running.Add(2)
 	f.relay.deliver, f.relay.deliverAlone = f.down, f.downAlone
 	f.relay.drained = f.end
@@ -53,6 +57,7 @@ func (c *conn) allocationDeleted(_, _ net.Addr, _, _, _ string) {
 	c.setIdleDeadline()
 	c.mu.Unlock()
 	c.srv.countAllocation(-1)
+	c.srv.users.leave(f.user, 1)
 	f.end()
 }
 

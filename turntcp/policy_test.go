@@ -1,6 +1,7 @@
 package turntcp
 
 import (
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -80,6 +81,9 @@ func TestPeerPolicy(t *testing.T) {
 		{"169.254.169.254/32", "169.254.169.254", ""},
 		{"fd00:ec2::/32", "fd00:ec2::254", "metadata"},
 
+		{everything, "192.88.99.1", "6to4 relay"},
+		{"::ffff:10.0.0.0/104", "10.1.2.3", ""}, // written as IPv6, it means IPv4
+
 		// The host's own addresses.
 		{everything, "192.0.2.7", "an address of this server"},
 		{everything, "::ffff:192.0.2.7", "an address of this server"},
@@ -94,11 +98,116 @@ func TestPeerPolicy(t *testing.T) {
 			for _, p := range strings.Fields(tt.allow) {
 				allow = append(allow, netip.MustParsePrefix(p))
 			}
-			p := newPeerPolicy(allow, own)
+			p := newPeerPolicy(&Config{AllowPeers: allow}, own, nil)
 			got := p.refusal(netip.MustParseAddr(tt.peer))
 			if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func prefixes(list string) (all []netip.Prefix) {
+	for _, p := range strings.Fields(list) {
+		all = append(all, netip.MustParsePrefix(p))
+	}
+	return all
+}
+
+func TestDeniedPeers(t *testing.T) {
+	tests := []struct {
+		allow, deny string
+		peer        string
+		want        string
+	}{
+		{"0.0.0.0/0 ::/0", "8.8.8.0/24", "8.8.8.8", "denied"},
+		{"0.0.0.0/0 ::/0", "8.8.8.0/24", "8.8.9.8", ""},
+		{"8.8.8.8/32", "8.8.8.0/24", "8.8.8.8", "denied"}, // however exactly it is allowed
+		{"0.0.0.0/0 ::/0", "8.8.8.0/24", "::ffff:8.8.8.8", "denied"},
+		{"0.0.0.0/0 ::/0", "8.8.8.0/24", "64:ff9b::8.8.8.8", "denied"},
+		{"2002::/16", "8.8.8.0/24", "2002:808:808::1", "denied"},
+		{"2001::/32", "8.8.8.0/24", "2001:0:1:1:0:0:f7f7:f7f7", "denied"},
+		{"0.0.0.0/0 ::/0", "::ffff:8.8.8.0/120", "8.8.8.8", "denied"},
+		{"0.0.0.0/0 ::/0", "2600::/16", "2600::1", "denied"},
+		{"0.0.0.0/0 ::/0", "2600::/16", "2601::1", ""},
+		{"", "8.8.8.0/24", "9.9.9.9", "not among the allowed"},
+	}
+	for _, tt := range tests {
+		p := newPeerPolicy(&Config{AllowPeers: prefixes(tt.allow), DenyPeers: prefixes(tt.deny)}, nil, nil)
+		got := p.refusal(netip.MustParseAddr(tt.peer))
+		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("allow %q, deny %q, %s: got %q, want %q", tt.allow, tt.deny, tt.peer, got, tt.want)
+		}
+	}
+}
+
+func TestPeerKeywords(t *testing.T) {
+	tests := []struct {
+		name string
+		cfg  Config
+		peer string
+		want string
+	}{
+		{"private", Config{AllowPeers: PrivatePeers()}, "10.1.2.3", ""},
+		{"private", Config{AllowPeers: PrivatePeers()}, "172.31.0.1", ""},
+		{"private", Config{AllowPeers: PrivatePeers()}, "192.168.0.1", ""},
+		{"private", Config{AllowPeers: PrivatePeers()}, "fd00::1", ""},
+		{"private", Config{AllowPeers: PrivatePeers()}, "64:ff9b::10.0.0.1", "not among the allowed"},
+		{"private", Config{AllowPeers: PrivatePeers()}, "fd00:ec2::254", "metadata"},
+		{"private", Config{AllowPeers: PrivatePeers()}, "8.8.8.8", "not among the allowed"},
+		{"private", Config{AllowPeers: PrivatePeers()}, "100.64.0.1", "not among the allowed"},
+		{"private", Config{AllowPeers: PrivatePeers()}, "192.168.7.255", "broadcast"},
+		{"public", Config{AllowPeers: PublicPeers()}, "8.8.8.8", ""},
+		{"public", Config{AllowPeers: PublicPeers()}, "2600::1", ""},
+		{"public", Config{AllowPeers: PublicPeers()}, "10.1.2.3", "private"},
+		{"inside only", Config{InsideOnly: true}, "10.1.2.3", ""},
+		{"inside only", Config{InsideOnly: true}, "fd00::1", ""},
+		{"inside only", Config{InsideOnly: true}, "8.8.8.8", "not among the allowed"},
+		{"inside only", Config{InsideOnly: true}, "127.0.0.1", "not among the allowed"},
+		{"inside only", Config{InsideOnly: true, AllowPeers: PublicPeers()}, "8.8.8.8", "the internet"},
+		{"inside only", Config{InsideOnly: true, AllowPeers: PublicPeers()}, "2600::1", "the internet"},
+		{"inside only", Config{InsideOnly: true, AllowPeers: PublicPeers()}, "64:ff9b::8.8.8.8", "the internet"},
+		{"inside only", Config{InsideOnly: true, AllowPeers: prefixes("2002::/16")}, "2002:808:808::1", "the internet"},
+		{"inside only", Config{InsideOnly: true, AllowPeers: prefixes("2002::/16 10.0.0.0/8")}, "2002:a00:1::1", ""},
+		{"inside only", Config{InsideOnly: true, AllowPeers: prefixes("100.64.0.0/10")}, "100.64.0.1", ""},
+	}
+	for _, tt := range tests {
+		p := newPeerPolicy(&tt.cfg, nil, []netip.Addr{netip.MustParseAddr("192.168.7.255")})
+		got := p.refusal(netip.MustParseAddr(tt.peer))
+		if (got == "") != (tt.want == "") || !strings.Contains(got, tt.want) {
+			t.Errorf("%s, %v: %s: got %q, want %q", tt.name, tt.cfg.AllowPeers, tt.peer, got, tt.want)
+		}
+	}
+}
+
+func TestIsInside(t *testing.T) {
+	tests := []struct {
+		prefix string
+		want   bool
+	}{
+		{"10.0.0.0/8", true}, {"10.1.0.0/16", true}, {"10.0.0.0/7", false}, {"0.0.0.0/0", false}, {"8.8.8.8/32", false},
+		{"127.0.0.1/32", true}, {"fd00::/8", true}, {"2600::/16", false}, {"::ffff:10.0.0.0/104", true},
+	}
+	for _, tt := range tests {
+		if got := IsInside(netip.MustParsePrefix(tt.prefix)); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.prefix, got, tt.want)
+		}
+	}
+}
+
+func TestBroadcast(t *testing.T) {
+	tests := []struct{ network, want string }{
+		{"10.1.2.3/16", "10.1.255.255"}, {"192.0.2.9/29", "192.0.2.15"},
+		{"192.0.2.9/31", ""}, {"192.0.2.9/32", ""}, {"fd00::1/64", ""},
+	}
+	for _, tt := range tests {
+		ip, n, err := net.ParseCIDR(tt.network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := broadcastOf(&net.IPNet{IP: ip, Mask: n.Mask})
+		if ok != (tt.want != "") || ok && got.String() != tt.want {
+			t.Errorf("%s: got %v, want %q", tt.network, got, tt.want)
+		}
 	}
 }

@@ -37,6 +37,9 @@ func (f *flow) downAlone(from netip.AddrPort, l *letter, n int) {
 	case !f.relay.rs.permits(from):
 		f.counts.forbidden.Add(1)
 		return
+	case !f.downRate.pass(n):
+		f.counts.tooFast.Add(1)
+		return
 	}
 	out := burst{frames: l.out[:0], counts: &f.counts}
 	out.append(from, channel, l.buf[:n])

@@ -187,7 +187,8 @@ func TestErrorReplies(t *testing.T) {
 		{"relay for IPv6", ClientConfig{}, nil, allocateError(17, stun.RawAttribute{
 			Type: stun.AttrRequestedAddressFamily, Value: []byte{familyIPv6, 0, 0, 0}}), 440},
 		{"channel below the range", ClientConfig{}, allocated, bindNumber(0x3FFF), 400},
-		{"channel beyond the range", ClientConfig{}, allocated, bindNumber(0x8000), 400},
+		{"channel beyond the range", ClientConfig{}, allocated, bindNumber(0x5000), 400},
+		{"channel of RFC 5766", ClientConfig{}, allocated, bindNumber(0x7FFF), 400},
 		{"permission for an IPv6 peer", ClientConfig{}, allocated, permit("127.0.0.1", "2001:db8::1"), 443},
 		{"no peers", ClientConfig{}, allocated, func(ctx context.Context, c *testClient) error {
 			return c.CreatePermission(ctx)
@@ -271,7 +272,7 @@ func permit(peers ...string) func(context.Context, *testClient) error {
 }
 
 func manyPeers() (peers []string) {
-	for i := range maxPermissions + 1 {
+	for i := range 256 + 1 {
 		peers = append(peers, fmt.Sprintf("203.0.%d.%d", 112+i/256, i%256))
 	}
 	return peers
@@ -297,7 +298,7 @@ func TestPermissionsAllOrNothing(t *testing.T) {
 		{"forbidden", permit("127.0.0.1", "203.0.112.1", "10.9.9.9"), 403, 0},
 		{"IPv6", permit("127.0.0.1", "2001:db8::1"), 443, 0},
 		{"malformed", malformed, 400, 0},
-		{"too many", permit(manyPeers()...), 403, 0},
+		{"too many", permit(manyPeers()...), 508, 0},
 		{"two", permit("127.0.0.1", "203.0.112.1"), 0, 2},
 		{"one of them again, and one", permit("127.0.0.1", "203.0.112.2", "203.0.112.2"), 0, 3},
 	}
@@ -347,11 +348,14 @@ func TestListeningPortsAreNoPeers(t *testing.T) {
 	defer own.Close()
 	c := newTestClient(t, dial(t, "tcp", srv.addr["tcp"]), ClientConfig{})
 	c.allocate(t)
-	number, err := c.Bind(context10(t), at)
-	if err != nil {
+	_, err = c.Bind(context10(t), at)
+	if got := refusal(t, err); got != 403 {
+		t.Errorf("a channel: got %d, want 403", got)
+	}
+	if err := c.CreatePermission(context10(t), at.Addr()); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.WriteChannel(number, []byte("forbidden")); err != nil {
+	if err := c.Send(at, []byte("forbidden")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Binding(context10(t)); err != nil { // by now it has been handled

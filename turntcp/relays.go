@@ -44,6 +44,8 @@ type relays struct {
 	listening atomic.Pointer[[]netip.AddrPort]
 	translate bool // some host is behind a NAT
 
+	expired func(user string) // is told of a reservation that nobody took
+
 	mu   sync.Mutex
 	held map[token]*reservation
 }
@@ -56,7 +58,7 @@ type relayHost struct {
 }
 
 func newRelays(addrs []RelayAddr, ports PortRange, own []netip.Addr) *relays {
-	rs := &relays{min: ports.Min, max: ports.Max, own: own, held: make(map[token]*reservation)}
+	rs := &relays{min: ports.Min, max: ports.Max, own: own, held: make(map[token]*reservation), expired: func(string) {}}
 	for _, a := range addrs {
 		h := &relayHost{local: plain(a.Local), public: plain(a.Public)}
 		if !a.Public.IsValid() {
@@ -76,7 +78,7 @@ var errFamily = errors.New("no relay address of this family")
 // port, that is kept for whoever has the token.
 func (rs *relays) open(w wish) (*relay, token, error) {
 	if w.token != (token{}) {
-		r, err := rs.take(w.token)
+		r, err := rs.take(w.token, w.user)
 		return r, token{}, err
 	}
 	known := false
@@ -109,7 +111,7 @@ func (rs *relays) openOn(h *relayHost, w wish) (*relay, token, error) {
 		r, err := rs.listen(h, port)
 		var t token
 		if err == nil && w.reserve {
-			if t, err = rs.reserve(h, port+1); err != nil {
+			if t, err = rs.reserve(h, port+1, w.user); err != nil {
 				r.Close()
 			}
 		}
@@ -177,6 +179,10 @@ func (rs *relays) addListening(addr netip.AddrPort) {
 	}
 	rs.listening.Store(&list)
 }
+
+// RefusePort makes a port of this host unreachable through the relays, whatever is allowed: one that
+// serves metrics, or controls this program. Ports that the server listens on are refused anyway.
+func (s *Server) RefusePort(addr netip.AddrPort) { s.relays.addListening(addr) }
 
 func (rs *relays) isListening(a netip.AddrPort) bool {
 	list := rs.listening.Load()

@@ -16,13 +16,14 @@ const reservationTime = 30 * time.Second
 // A reservation is a relay whose port nobody else can have meanwhile.
 type reservation struct {
 	relay  *relay
+	user   string // whose it is
 	expiry *time.Timer
 }
 
 var errNoReservation = errors.New("no port is reserved under this token")
 
 // reserve opens a relay for later.
-func (rs *relays) reserve(h *relayHost, port uint16) (token, error) {
+func (rs *relays) reserve(h *relayHost, port uint16, user string) (token, error) {
 	r, err := rs.listen(h, port)
 	if err != nil {
 		return token{}, err
@@ -31,16 +32,16 @@ func (rs *relays) reserve(h *relayHost, port uint16) (token, error) {
 	_, _ = rand.Read(t[:]) // never fails
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	rs.held[t] = &reservation{r, time.AfterFunc(reservationTime, func() { rs.release(t) })}
+	rs.held[t] = &reservation{r, user, time.AfterFunc(reservationTime, func() { rs.release(t) })}
 	return t, nil
 }
 
-// take returns the relay that is reserved, which is so no longer.
-func (rs *relays) take(t token) (*relay, error) {
+// take returns the relay that is reserved for the user, which is so no longer.
+func (rs *relays) take(t token, user string) (*relay, error) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	held, ok := rs.held[t]
-	if !ok {
+	if !ok || held.user != user {
 		return nil, errNoReservation
 	}
 	delete(rs.held, t)
@@ -57,6 +58,7 @@ func (rs *relays) release(t token) {
 		delete(rs.held, t)
 		held.expiry.Stop()
 		held.relay.Close()
+		rs.expired(held.user)
 	}
 }
 

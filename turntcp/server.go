@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,10 +29,19 @@ type Config struct {
 	RelayPorts PortRange
 	// AllowPeers are the addresses that relays may exchange data with, besides the live relays of
 	// this server, which they always may. Special addresses (loopback, private, link-local, metadata,
-	// multicast, the host's own, in any spelling) are refused unless a prefix within their range
-	// names them: 0.0.0.0/0 does not open 127.0.0.1, 127.0.0.1/32 does. The server's own listening
-	// ports are always refused. Default is none.
+	// multicast, broadcast, the host's own, in any spelling) are refused unless a prefix within their
+	// range names them: 0.0.0.0/0 does not open 127.0.0.1, 127.0.0.1/32 does. The server's own
+	// listening ports are always refused, and so are those of RefusePort. Default is none.
 	AllowPeers []netip.Prefix
+	// DenyPeers are refused whatever AllowPeers names, and in any spelling; also relays of this server
+	// if their address is among them.
+	DenyPeers []netip.Prefix
+	// InsideOnly allows PrivatePeers and refuses the internet, whatever AllowPeers names: media never
+	// leaves.
+	InsideOnly bool
+	// OldChannels accepts the channel numbers of RFC 5766, up to 0x7FFF, where RFC 8656 section 12 ends
+	// at 0x4FFF; coturn's clients use them.
+	OldChannels bool
 
 	// TLS is for ListenTLS and StartTLS, and needs a certificate. It is cloned; TLS 1.2 is the least
 	// version, and the ALPN protocol stun.turn (RFC 7443) is agreed on where a client offers it.
@@ -43,7 +53,7 @@ type Config struct {
 	Logger *slog.Logger
 
 	HandshakeTimeout    time.Duration // for the TLS handshake. Default is 10 s
-	FirstRequestTimeout time.Duration // from one request to the next while there is no allocation. Default is 60 s
+	FirstRequestTimeout time.Duration // from connecting, or the last request of a known user, while there is no allocation. Default is 60 s
 	WriteTimeout        time.Duration // in which a client must take some data, or is closed. Default is 10 s
 	MaxQueueDelay       time.Duration // after which data that waits for a slow client is dropped. Default is 200 ms
 
@@ -52,8 +62,26 @@ type Config struct {
 	// those that live. Default is nil.
 	OnAllocationEnd func(AllocationStats)
 
+	// OnPeerRefused is told of every request for a permission or channel that was refused with 403, for
+	// an audit or a count. It must return soon: the connection waits. Default is nil.
+	OnPeerRefused func(PeerRefusal)
+
 	MaxConnections int // more are closed at once. Default is 10000
 	MaxHandshakes  int // TLS handshakes at a time; more connections wait. Default is 512
+	MaxPermissions int // of an allocation; more are refused with 508. Default is 256
+	MaxChannels    int // of an allocation; more are refused with 508. Default is 256
+
+	// MaxAllocations of a user, the ports that are reserved for it included; more are refused with
+	// 486. What counts as a user is Account.Name. Default is no limit.
+	MaxAllocations int
+	// UserRate and TotalRate, in bits of payload per second, bound what all allocations of a user, and
+	// all of the server, relay each way; what exceeds them is dropped and counted as
+	// Drops.TooFast. Up to 0.2 s worth of it, but a datagram at least, may come at once. Default is no
+	// limit.
+	UserRate, TotalRate int64
+	// MaxCredentialTTL refuses a credential that expires later than that from now, so that whoever has
+	// a secret cannot make credentials for ever with it. Default is no limit.
+	MaxCredentialTTL time.Duration
 
 	permissionTimeout time.Duration // 0 is the 5 minutes of RFC 8656 section 9; tests cannot wait for that
 }
@@ -74,6 +102,8 @@ func (c *Config) setDefaults() {
 	c.MaxQueueDelay = orDefault(c.MaxQueueDelay, 200*time.Millisecond)
 	c.MaxConnections = orDefault(c.MaxConnections, 10000)
 	c.MaxHandshakes = orDefault(c.MaxHandshakes, 512)
+	c.MaxPermissions = orDefault(c.MaxPermissions, 256)
+	c.MaxChannels = orDefault(c.MaxChannels, 256)
 }
 
 func orDefault[T int | time.Duration](v, otherwise T) T {
@@ -99,9 +129,9 @@ func (c *Config) check() error {
 			return fmt.Errorf("turn server: %w", err)
 		}
 	}
-	for _, p := range c.AllowPeers {
+	for _, p := range slices.Concat(c.AllowPeers, c.DenyPeers) {
 		if !p.IsValid() {
-			return errors.New("turn server: invalid prefix among the allowed peers")
+			return errors.New("turn server: invalid prefix among the allowed or denied peers")
 		}
 	}
 	return nil
@@ -122,6 +152,7 @@ type Server struct {
 	log    *slog.Logger
 	policy peerPolicy
 	relays *relays
+	users  *users
 
 	tls        *tls.Config   // nil without Config.TLS
 	handshakes chan struct{} // a token for each
@@ -145,7 +176,7 @@ func NewServer(cfg Config) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	own, err := hostAddrs()
+	own, broadcast, err := hostAddrs()
 	if err != nil {
 		return nil, fmt.Errorf("turn server: %w", err)
 	}
@@ -156,11 +187,13 @@ func NewServer(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg:        cfg,
 		log:        cfg.Logger,
-		policy:     newPeerPolicy(cfg.AllowPeers, own),
+		policy:     newPeerPolicy(&cfg, own, broadcast),
 		relays:     rs,
+		users:      newUsers(&cfg),
 		handshakes: make(chan struct{}, cfg.MaxHandshakes),
 		conns:      make(map[*conn]struct{}),
 	}
+	rs.expired = func(user string) { s.users.leave(user, 1) }
 	for _, h := range rs.hosts {
 		h.selfAllowed = s.policy.refusal(h.public) == ""
 	}

@@ -25,12 +25,24 @@ func grant(seconds uint32) time.Duration {
 
 // A wish is what an Allocate request says about its relay.
 type wish struct {
+	user    string
 	ipv6    bool  // REQUESTED-ADDRESS-FAMILY
 	even    bool  // EVEN-PORT
 	reserve bool  // with the R bit: the next port, too
 	token   token // RESERVATION-TOKEN; zero for none
 
 	refused stun.ErrorCode // what is wrong with it; 0 for nothing
+}
+
+// ports is how many allocations of the user's it counts as. A reserved port counts at once.
+func (w wish) ports() int {
+	switch {
+	case w.reserve:
+		return 2
+	case w.token != (token{}):
+		return 0
+	}
+	return 1
 }
 
 // shown is what pion gets of a request. What is not signed by a user is for pion to refuse as it is.

@@ -5,9 +5,6 @@ import (
 	"sync"
 )
 
-// maxPermissions of an allocation; more are refused. pion keeps any number.
-const maxPermissions = 256
-
 // A table says what an allocation's client may exchange with whom. pion's events keep it; the data
 // plane asks it for each packet. An expired permission blocks a bound channel too (RFC 8656 section
 // 12): they expire at different times.
@@ -55,8 +52,9 @@ func (t *table) channel(peer netip.AddrPort) (channel uint16, permitted bool) {
 	return channel, permitted
 }
 
-// hasRoomFor tells whether all the addresses have a permission or may get one.
-func (t *table) hasRoomFor(peers map[netip.Addr]struct{}) bool {
+// hasRoomFor tells whether all the addresses have a permission or may get one, and so for the channel
+// (0 for none). pion keeps any number.
+func (t *table) hasRoomFor(peers map[netip.Addr]struct{}, channel uint16, maxPermissions, maxChannels int) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	n := len(t.permitted)
@@ -65,7 +63,8 @@ func (t *table) hasRoomFor(peers map[netip.Addr]struct{}) bool {
 			n++
 		}
 	}
-	return n <= maxPermissions || len(peers) == 0
+	_, bound := t.peers[channel]
+	return (n <= maxPermissions || n == len(t.permitted)) && (channel == 0 || bound || len(t.peers) < maxChannels)
 }
 
 func (t *table) permit(peer netip.Addr) {

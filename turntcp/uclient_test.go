@@ -43,7 +43,12 @@ func TestUclient(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel() // it mostly waits
-			srv := newTestServer(t, tt.change)
+			srv := newTestServer(t, func(c *Config) {
+				c.OldChannels = true
+				if tt.change != nil {
+					tt.change(c)
+				}
+			})
 			at := netip.MustParseAddrPort(srv.addr[tt.transport])
 			args := append([]string{"-t", "-u", testUser, "-n", "20", "-m", "2", "-l", "100",
 				"-p", strconv.Itoa(int(at.Port()))}, tt.args...)

@@ -23,6 +23,8 @@ func (c *conn) forward(frame Frame) {
 	case !ok:
 	case !f.relay.rs.permits(peer):
 		f.counts.forbidden.Add(1)
+	case !f.upRate.pass(len(payload)):
+		f.counts.tooFast.Add(1)
 	case !peer.Addr().Is4():
 		f.sendAlone(f.relay.rs.reach(peer), payload)
 	default:
