@@ -1,11 +1,11 @@
 package turntcp
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,12 +32,16 @@ const (
 //
 // pion's read loop is the connection's goroutine; it ends when ReadFrom fails.
 type conn struct {
-	srv    *Server
-	log    *slog.Logger
-	nc     net.Conn
-	frames *FrameReader
-	ending sync.Once
-	out    *outbox
+	srv       *Server
+	id        uint64
+	log       *slog.Logger
+	sock      *socket
+	nc        net.Conn // TLS over the socket, or the socket itself; mu guards it until it is prepared
+	announced netip.AddrPort
+	claimed   bool // as one of its address; the server's lock guards it
+	frames    *FrameReader
+	ending    sync.Once
+	out       *outbox
 	// Of the goroutine that reads, in which pion calls back:
 	generator relayGenerator
 	up        upstream
@@ -56,17 +60,12 @@ type conn struct {
 	current atomic.Pointer[flow]
 }
 
-func newConn(s *Server, nc net.Conn, secure *tls.Config) *conn {
-	c := &conn{srv: s, log: s.log.With("client", nc.RemoteAddr(), "transport", "tcp")}
-	sock := newSocket(nc, s.cfg.WriteTimeout, s.running.Go, func(err error) { c.hangUp(noData(err)) })
-	c.nc = sock
-	if secure != nil {
-		c.log = s.log.With("client", nc.RemoteAddr(), "transport", "tls")
-		c.nc = tls.Server(sock, secure)
-	}
-	c.out = newOutbox(c.nc, sock, s.cfg.MaxQueueDelay)
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{srv: s, id: s.ids.Add(1)}
+	c.log = s.log.With("connection", c.id, "client", nc.RemoteAddr())
+	c.sock = newSocket(nc, s.cfg.WriteTimeout, s.running.Go, func(err error) { c.hangUp(noData(err)) })
+	c.nc = c.sock
 	c.generator.conn = c
-	c.frames = NewFrameReader(c.nc, maxServerFrame)
 	return c
 }
 
@@ -158,8 +157,9 @@ func (c *conn) hangUp(reason error) {
 	if c.reason == nil {
 		c.reason = reason
 	}
+	nc := c.nc
 	c.mu.Unlock()
-	_ = c.nc.Close()
+	_ = nc.Close()
 }
 
 // end is the last act of the goroutine that reads.

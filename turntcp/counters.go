@@ -1,7 +1,6 @@
 package turntcp
 
 import (
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -25,8 +24,8 @@ type Drops struct {
 // AllocationStats says who used an allocation and for what. Up is from the client to its peers, Down
 // is what was given to the client's connection.
 type AllocationStats struct {
+	ConnInfo
 	User    string
-	Client  net.Addr
 	Relay   netip.AddrPort
 	Created time.Time
 
@@ -56,13 +55,13 @@ func (c *counters) drops() Drops {
 
 func (f *flow) stats() AllocationStats {
 	return AllocationStats{
-		User:    f.user,
-		Client:  f.conn.nc.RemoteAddr(),
-		Relay:   f.relay.addr(),
-		Created: f.since,
-		Up:      Traffic{f.counts.up.packets.Load(), f.counts.up.bytes.Load()},
-		Down:    Traffic{f.counts.down.packets.Load(), f.counts.down.bytes.Load()},
-		Drops:   f.counts.drops(),
+		ConnInfo: f.conn.info(),
+		User:     f.user,
+		Relay:    f.relay.addr(),
+		Created:  f.since,
+		Up:       Traffic{f.counts.up.packets.Load(), f.counts.up.bytes.Load()},
+		Down:     Traffic{f.counts.down.packets.Load(), f.counts.down.bytes.Load()},
+		Drops:    f.counts.drops(),
 	}
 }
 

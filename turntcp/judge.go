@@ -2,7 +2,6 @@ package turntcp
 
 import (
 	"encoding/binary"
-	"net"
 	"net/netip"
 
 	"github.com/pion/stun/v4"
@@ -76,8 +75,8 @@ func (c *conn) judgePeer(value, id []byte) (netip.AddrPort, stun.ErrorCode) {
 
 // A PeerRefusal is a permission or channel that a client was refused.
 type PeerRefusal struct {
+	ConnInfo
 	User   string
-	Client net.Addr
 	Peer   netip.AddrPort // its port is often 0 where a permission was asked for
 	Reason string
 }
@@ -85,7 +84,7 @@ type PeerRefusal struct {
 func (c *conn) refusePeer(peer netip.AddrPort, reason string) {
 	c.log.Info("peer refused", "user", c.account, "peer", peer.Addr(), "reason", reason)
 	if hook := c.srv.cfg.OnPeerRefused; hook != nil {
-		hook(PeerRefusal{User: c.account, Client: c.nc.RemoteAddr(), Peer: peer, Reason: reason})
+		hook(PeerRefusal{ConnInfo: c.info(), User: c.account, Peer: peer, Reason: reason})
 	}
 }
 

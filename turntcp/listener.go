@@ -1,7 +1,6 @@
 package turntcp
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,6 +14,9 @@ func (s *Server) ListenTCP(addr string) (net.Addr, error) { return s.listen(addr
 
 // ListenTLS is ListenTCP with TLS. It needs Config.TLS.
 func (s *Server) ListenTLS(addr string) (net.Addr, error) { return s.listen(addr, s.StartTLS) }
+
+// ListenAuto is ListenTLS for clients by TLS and by TCP on one port: the first byte tells them apart.
+func (s *Server) ListenAuto(addr string) (net.Addr, error) { return s.listen(addr, s.StartAuto) }
 
 func (s *Server) listen(addr string, start func(net.Listener) error) (net.Addr, error) {
 	l, err := net.Listen("tcp", addr)
@@ -31,17 +33,24 @@ func (s *Server) listen(addr string, start func(net.Listener) error) (net.Addr, 
 // Start serves TURN over TCP on a listener, which the server closes when it is closed, and returns
 // at once. Accept may fail: the server tries again, at growing intervals up to a second, until the
 // listener is closed. The addresses of its connections must be *net.TCPAddr.
-func (s *Server) Start(l net.Listener) error { return s.start(l, nil) }
+func (s *Server) Start(l net.Listener) error { return s.start(l, entrance{}) }
 
 // StartTLS is Start with TLS. It needs Config.TLS.
-func (s *Server) StartTLS(l net.Listener) error {
+func (s *Server) StartTLS(l net.Listener) error { return s.startTLS(l, entrance{}) }
+
+// StartAuto is Start for clients by TLS and by TCP: the first byte, for which a client has
+// HandshakeTimeout, tells them apart. It needs Config.TLS.
+func (s *Server) StartAuto(l net.Listener) error { return s.startTLS(l, entrance{auto: true}) }
+
+func (s *Server) startTLS(l net.Listener, e entrance) error {
 	if s.tls == nil {
 		return errors.New("turn server: no TLS configuration")
 	}
-	return s.start(l, s.tls)
+	e.secure = s.tls
+	return s.start(l, e)
 }
 
-func (s *Server) start(l net.Listener, secure *tls.Config) error {
+func (s *Server) start(l net.Listener, e entrance) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -51,13 +60,13 @@ func (s *Server) start(l net.Listener, secure *tls.Config) error {
 		s.relays.addListening(addr.AddrPort())
 	}
 	s.listeners = append(s.listeners, l)
-	s.running.Go(func() { s.accept(l, secure) })
+	s.running.Go(func() { s.accept(l, e) })
 	return nil
 }
 
 // accept outlives every error of Accept but that of a closed listener: out of file descriptors
 // (EMFILE, ENFILE) and a client gone early (ECONNABORTED) both pass.
-func (s *Server) accept(l net.Listener, secure *tls.Config) {
+func (s *Server) accept(l net.Listener, e entrance) {
 	const first, longest = 5 * time.Millisecond, time.Second
 	wait := first
 	for {
@@ -65,7 +74,7 @@ func (s *Server) accept(l net.Listener, secure *tls.Config) {
 		switch {
 		case err == nil:
 			wait = first
-			s.admit(nc, secure)
+			s.admit(nc, e)
 		case s.stop.Err() != nil:
 			return
 		case errors.Is(err, net.ErrClosed):
@@ -90,20 +99,29 @@ func (s *Server) pause(d time.Duration) {
 
 // admit makes a connection of what was accepted, or closes it. It waits while too many handshakes
 // are under way, so that the others queue in the kernel.
-func (s *Server) admit(nc net.Conn, secure *tls.Config) {
-	c := newConn(s, nc, secure)
+func (s *Server) admit(nc net.Conn, e entrance) {
+	if e.auto && !canPeek(nc) {
+		nc = &peekable{Conn: nc}
+	}
+	e.proxied = s.fromProxy(nc)
+	c := newConn(s, nc)
 	if err := s.track(c); err != nil {
-		s.log.Debug("connection refused", "client", nc.RemoteAddr(), "error", err)
+		c.log.Debug("connection refused", "error", err)
 		nc.Close()
 		return
 	}
-	if secure == nil {
+	if e.immediate() {
+		if err := s.claim(c); err != nil {
+			c.end(err)
+			return
+		}
+		c.prepare(nil)
 		c.serve()
 		return
 	}
 	select {
 	case s.handshakes <- struct{}{}:
-		go c.handshake() // waited for as part of the connection
+		go c.open(e) // waited for as part of the connection
 	case <-s.stop.Done():
 		c.end(errServerClosed)
 	}
@@ -126,21 +144,9 @@ func (s *Server) track(c *conn) error {
 func (s *Server) untrack(c *conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
+	s.unclaim(c)
 	s.mu.Unlock()
 	s.running.Done()
-}
-
-// handshake does the TLS handshake, within its time, and then serves.
-func (c *conn) handshake() {
-	ctx, cancel := context.WithTimeout(c.srv.stop, c.srv.cfg.HandshakeTimeout)
-	defer cancel()
-	err := c.nc.(*tls.Conn).HandshakeContext(ctx)
-	<-c.srv.handshakes
-	if err != nil {
-		c.end(fmt.Errorf("TLS handshake: %w", err))
-		return
-	}
-	c.serve()
 }
 
 // alpnTURN is the protocol id of TURN in TLS (RFC 7443 section 4).

@@ -242,7 +242,7 @@ func TestOnAllocationEnd(t *testing.T) {
 			select {
 			case got := <-ended:
 				want := AllocationStats{
-					User: testUser, Client: got.Client, Relay: a.Relayed, Created: got.Created,
+					ConnInfo: got.ConnInfo, User: testUser, Relay: a.Relayed, Created: got.Created,
 					Up: Traffic{2, 11}, Down: Traffic{1, 5}, Drops: Drops{NoChannel: 1},
 				}
 				if got != want || got.Client.String() != c.conn.LocalAddr().String() || got.Created.IsZero() {

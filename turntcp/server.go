@@ -48,11 +48,15 @@ type Config struct {
 	// Clients that offer other protocols or none get in all the same.
 	TLS *tls.Config
 
+	// ProxyProtocolFrom are the load balancers whose connections begin with a PROXY header, of version 1
+	// or 2; one without it is closed. Nobody else's header is believed. Default is none.
+	ProxyProtocolFrom []netip.Prefix
+
 	// Logger gets connections at Debug, allocations and what was refused at Info, trouble of the
 	// server at Warn. Never a secret. Default discards.
 	Logger *slog.Logger
 
-	HandshakeTimeout    time.Duration // for the TLS handshake. Default is 10 s
+	HandshakeTimeout    time.Duration // for a PROXY header, the first byte and the TLS handshake together. Default is 10 s
 	FirstRequestTimeout time.Duration // from connecting, or the last request of a known user, while there is no allocation. Default is 60 s
 	WriteTimeout        time.Duration // in which a client must take some data, or is closed. Default is 10 s
 	MaxQueueDelay       time.Duration // after which data that waits for a slow client is dropped. Default is 200 ms
@@ -67,10 +71,13 @@ type Config struct {
 	OnPeerRefused func(PeerRefusal)
 
 	MaxConnections int // more are closed at once. Default is 10000
-	MaxHandshakes  int // TLS handshakes at a time; more connections wait. Default is 512
+	MaxHandshakes  int // connections in what HandshakeTimeout is for; more wait. Default is 512
 	MaxPermissions int // of an allocation; more are refused with 508. Default is 256
 	MaxChannels    int // of an allocation; more are refused with 508. Default is 256
 
+	// MaxConnectionsPerIP is for servers without proxies before their clients: a company comes from one
+	// address. It counts the announced address where there is one. Default is no limit.
+	MaxConnectionsPerIP int
 	// MaxAllocations of a user, the ports that are reserved for it included; more are refused with
 	// 486. What counts as a user is Account.Name. Default is no limit.
 	MaxAllocations int
@@ -129,9 +136,9 @@ func (c *Config) check() error {
 			return fmt.Errorf("turn server: %w", err)
 		}
 	}
-	for _, p := range slices.Concat(c.AllowPeers, c.DenyPeers) {
+	for _, p := range slices.Concat(c.AllowPeers, c.DenyPeers, c.ProxyProtocolFrom) {
 		if !p.IsValid() {
-			return errors.New("turn server: invalid prefix among the allowed or denied peers")
+			return errors.New("turn server: invalid prefix among the peers or proxies")
 		}
 	}
 	return nil
@@ -158,6 +165,7 @@ type Server struct {
 	handshakes chan struct{} // a token for each
 
 	draining atomic.Bool
+	ids      atomic.Uint64 // of connections
 
 	stop     context.Context // done when the server closes
 	stopping context.CancelFunc
@@ -167,6 +175,7 @@ type Server struct {
 	closed      bool
 	listeners   []net.Listener
 	conns       map[*conn]struct{}
+	perIP       map[netip.Addr]int // connections; empty without a limit
 	allocations int
 }
 
@@ -192,6 +201,7 @@ func NewServer(cfg Config) (*Server, error) {
 		users:      newUsers(&cfg),
 		handshakes: make(chan struct{}, cfg.MaxHandshakes),
 		conns:      make(map[*conn]struct{}),
+		perIP:      make(map[netip.Addr]int),
 	}
 	rs.expired = func(user string) { s.users.leave(user, 1) }
 	for _, h := range rs.hosts {

@@ -30,7 +30,7 @@ func FuzzServerConn(f *testing.F) {
 	f.Fuzz(func(t *testing.T, signed bool, method uint16, input []byte) {
 		srv := newTestServer(t, nil) // allows no peers: nothing is sent anywhere
 		server, client := net.Pipe()
-		srv.admit(pipeConn{server}, nil)
+		srv.admit(pipeConn{server}, entrance{})
 		c := newTestClient(t, client, ClientConfig{})
 		c.allocate(t)
 		if _, err := c.Bind(context10(t), netip.AddrPortFrom(loopback, 9)); err != nil {

@@ -1,0 +1,42 @@
+//go:build unix
+
+package turntcp
+
+import (
+	"io"
+	"net"
+	"syscall"
+)
+
+// canPeek tells whether peekByte can look into a connection as it is.
+func canPeek(nc net.Conn) bool {
+	_, ok := nc.(*net.TCPConn)
+	return ok
+}
+
+func peekTCP(nc *net.TCPConn) (byte, error) {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var first [1]byte
+	var n int
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		for {
+			n, _, failed = syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK)
+			if failed != syscall.EINTR {
+				return failed != syscall.EAGAIN
+			}
+		}
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case failed != nil:
+		return 0, failed
+	case n == 0:
+		return 0, io.EOF
+	}
+	return first[0], nil
+}
