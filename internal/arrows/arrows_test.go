@@ -44,7 +44,8 @@ var drawing = map[string]string{
 	"harness/lab/realstack": "",
 
 	// stages
-	"harness/loadtest": "harness/measure",
+	"harness/loadgen":  "turntcp harness/measure",
+	"harness/loadtest": "harness/loadgen harness/measure",
 	"harness/matrix":   "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
 	"cmd/turngate":     "proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
 }

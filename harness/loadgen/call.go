@@ -1,0 +1,310 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/turngate/turngate/harness/measure"
+	"github.com/turngate/turngate/turntcp"
+)
+
+// A Dial opens a connection to the TURN server, ready for TURN, and says what its phases took.
+type Dial func(ctx context.Context) (net.Conn, []Phase, error)
+
+// A Phase is one part of a set-up.
+type Phase struct {
+	Name string
+	Took time.Duration
+}
+
+// probeStream marks the packet that goes there and back when a call is set up.
+const probeStream = 255
+
+// callsPerFar is how many calls share an allocation of the far side: fewer than there are channels.
+const callsPerFar = 200
+
+// A far is an allocation that the far ends of some calls share.
+type far struct {
+	client *turntcp.Client
+	out    *outbox
+	relay  turntcp.Allocation
+
+	// Guarded by the generator:
+	calls   int
+	renewed time.Time
+}
+
+// A call is one near end, its share of a far one, and what both have counted.
+type call struct {
+	g        *Generator
+	index    int
+	near     *turntcp.Client
+	out      *outbox
+	far      *far
+	relay    turntcp.Allocation
+	up, down uint16 // channels
+	upward   half
+	downward half
+	sources  []*source
+	opened   time.Time
+	renewed  time.Time // guarded by the generator
+	first    chan struct{}
+	once     sync.Once
+	closed   bool // by us; guarded by the generator
+}
+
+// open sets a call up; due is when that was to begin. What its phases took is returned also with an
+// error.
+func (g *Generator) open(ctx context.Context, index int, due time.Time) (c *call, phases []Phase, err error) {
+	c = &call{g: g, index: index, first: make(chan struct{})}
+	conn, phases, err := g.cfg.Near(ctx)
+	if err != nil {
+		return nil, phases, err
+	}
+	took := func(name string, since time.Time) {
+		phases = append(phases, Phase{name, time.Since(since)})
+	}
+	c.near = g.client(conn, c.onData)
+	start := time.Now()
+	if c.relay, err = c.near.Allocate(ctx); err != nil {
+		c.near.Close()
+		return nil, phases, fmt.Errorf("allocate: %w", err)
+	}
+	took("allocate", start)
+	start = time.Now()
+	if err := g.join(ctx, c); err != nil {
+		c.near.Close()
+		return nil, phases, err
+	}
+	took("bind", start)
+	start = time.Now()
+	if err := c.probe(ctx); err != nil {
+		g.leave(c)
+		c.near.Close()
+		return nil, phases, err
+	}
+	took("first-media", start)
+	took("total", due)
+	c.opened, c.renewed = time.Now(), time.Now()
+	return c, phases, nil
+}
+
+func (g *Generator) client(conn net.Conn, onData func(turntcp.Data)) *turntcp.Client {
+	return turntcp.NewClient(conn, turntcp.ClientConfig{
+		Username: g.cfg.User, Password: g.cfg.Password, OnData: onData, ReadBuffer: g.cfg.readBuffer(), WriteTimeout: 30 * time.Second,
+	})
+}
+
+// join gives a call its far end, and both their channels.
+func (g *Generator) join(ctx context.Context, c *call) (err error) {
+	if c.far, err = g.farEnd(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errFar, err)
+	}
+	if c.up, err = c.near.Bind(ctx, c.far.relay.Relayed); err == nil {
+		c.down, err = c.far.client.Bind(ctx, c.relay.Relayed)
+	}
+	if err != nil {
+		g.leave(c)
+		return fmt.Errorf("channel: %w", err)
+	}
+	g.index.put(c)
+	return nil
+}
+
+// errFar is about the far side, which is reached without the proxy.
+var errFar = errors.New("the far end")
+
+// leave takes a call from its far end.
+func (g *Generator) leave(c *call) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if c.far != nil {
+		c.far.calls--
+		c.far = nil
+	}
+	g.index.remove(c)
+}
+
+// probe sends one packet there and back.
+func (c *call) probe(ctx context.Context) error {
+	b := make([]byte, headerSize)
+	(&packet{run: c.g.run, call: uint32(c.index), stream: probeStream}).put(b)
+	limit := time.NewTicker(time.Second) // the way leads over UDP: try again
+	defer limit.Stop()
+	for range 10 {
+		if err := c.near.WriteChannel(c.up, b); err != nil {
+			return err
+		}
+		select {
+		case <-c.first:
+			return nil
+		case <-limit.C:
+		case <-c.near.Done():
+			return c.near.Err()
+		case <-ctx.Done():
+			return fmt.Errorf("first media: %w", context.Cause(ctx))
+		}
+	}
+	return errors.New("first media: no packet came back within 10 s")
+}
+
+// onData is what the near end receives.
+func (c *call) onData(d turntcp.Data) {
+	now := time.Since(c.g.epoch)
+	p, ok := parsePacket(d.Payload, c.g.run)
+	if !ok {
+		return
+	}
+	if p.stream == probeStream {
+		c.once.Do(func() { close(c.first) })
+		return
+	}
+	c.count(&c.downward, p, now)
+}
+
+// onFarData is what a far end receives: for all its calls.
+func (g *Generator) onFarData(f *far, d turntcp.Data) {
+	now := time.Since(g.epoch)
+	p, ok := parsePacket(d.Payload, g.run)
+	if !ok {
+		return
+	}
+	c := g.index.get(p.call)
+	if c == nil {
+		return
+	}
+	if p.stream == probeStream {
+		// What is lost is probed for again.
+		_ = f.client.WriteChannel(c.down, d.Payload)
+		return
+	}
+	c.count(&c.upward, p, now)
+}
+
+func (c *call) count(h *half, p packet, now time.Duration) {
+	if int(p.stream) >= len(c.g.cfg.Profile.Streams) {
+		return
+	}
+	s := &c.g.cfg.Profile.Streams[p.stream]
+	h.came(p, now, s.Rate, s.KeyEvery > 0, c.g.shard(c.index))
+}
+
+// begin starts the call's streams.
+func (c *call) begin() {
+	start := time.Since(c.g.epoch)
+	for i, s := range c.g.cfg.Profile.Streams {
+		st := &sending{c: c, index: i, start: start, schedule: newSchedule(s, c.g.cfg.Seed, c.index, i)}
+		st.half, st.out, st.channel = &c.downward, c.far.out, c.down
+		if s.Up {
+			st.half, st.out, st.channel = &c.upward, c.out, c.up
+		}
+		st.first = st.schedule.next
+		first := st.advance()
+		src := &source{due: first, send: st.send}
+		c.sources = append(c.sources, src)
+	}
+	for _, s := range c.sources {
+		c.g.pacer.add(s)
+	}
+}
+
+// sending is a stream at the pacer.
+type sending struct {
+	c        *call
+	index    int
+	start    time.Duration
+	schedule *schedule
+	first    uint32
+	half     *half
+	out      *outbox
+	channel  uint16
+	number   uint32 // of the frame that is next
+	size     int
+	seq      uint32
+}
+
+// advance makes the next frame ready and returns when it is due.
+func (s *sending) advance() time.Duration {
+	number, size, due := s.schedule.frame(s.first)
+	s.number, s.size = number, size
+	return s.start + due
+}
+
+// send hands the frame over and returns when the next one is due.
+func (s *sending) send(due time.Duration) time.Duration {
+	n := packets(s.size)
+	sent := s.out.add(s.size+n*(headerSize+8), s, n, due)
+	s.half.due(s.index, due, int64(n), sent)
+	s.seq += uint32(n)
+	return s.advance()
+}
+
+var padding [MaxPacket]byte
+
+// append makes the packets of the frame, all of about the same size.
+func (s *sending) append(b []byte, n int, due time.Duration) []byte {
+	p := packet{run: s.c.g.run, call: uint32(s.c.index), stream: uint8(s.index), parts: uint8(n), frame: s.number, due: due}
+	for i := range n {
+		size := max(headerSize, s.size/n)
+		at := len(b)
+		b = turntcp.AppendChannelData(b, s.channel, padding[:size])
+		p.part, p.seq = uint8(i), s.seq+uint32(i)
+		p.put(b[at+4:])
+	}
+	return b
+}
+
+// end stops the streams and closes the near end.
+func (c *call) end() {
+	c.g.pacer.remove(c.sources)
+	c.near.Close()
+	c.g.leave(c)
+}
+
+// renew refreshes what would expire: permissions after 5 minutes, channels and allocation after 10.
+func (c *call) renew(ctx context.Context, f *far) error {
+	_, err := c.near.Bind(ctx, f.relay.Relayed)
+	if err == nil {
+		_, err = f.client.Bind(ctx, c.relay.Relayed)
+	}
+	if err == nil {
+		_, err = c.near.Refresh(ctx, lifetime)
+	}
+	return err
+}
+
+// phaseLatencies gathers set-up times by phase, in the order in which phases were first seen.
+type phaseLatencies struct {
+	mu    sync.Mutex
+	order []string
+	took  map[string]*measure.Latency
+}
+
+func (p *phaseLatencies) add(phases []Phase) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.took == nil {
+		p.took = make(map[string]*measure.Latency)
+	}
+	for _, ph := range phases {
+		if p.took[ph.Name] == nil {
+			p.took[ph.Name] = measure.NewLatency()
+			p.order = append(p.order, ph.Name)
+		}
+		p.took[ph.Name].Record(ph.Took)
+	}
+}
+
+func (p *phaseLatencies) take() (list []measure.Phase) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range p.order {
+		list = append(list, measure.Phase{Name: name, Took: p.took[name]})
+	}
+	p.order, p.took = nil, nil
+	return list
+}

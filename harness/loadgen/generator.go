@@ -1,0 +1,311 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/turngate/turngate/turntcp"
+)
+
+// Config says what to offer and where. Profile, Near and Far must be set.
+type Config struct {
+	Profile Profile
+	Seed    uint64 // of the schedules. Generators with the same seed offer the same calls
+
+	Near Dial // the way under test
+	Far  Dial // the way to the same server for the other ends, without what is tested
+
+	User, Password string // of the TURN server; never shown
+
+	FirstCall int           // number of the first call, for a part of a run. Default 0
+	Window    time.Duration // of quality. Default 15 s
+	Opening   int           // set-ups at a time, where the step gives no rate. Default 8
+
+	// Cause names why a tunnel failed, in a few words without addresses. Default is the error's text.
+	Cause func(error) string
+	// Fatal errors end a step at once: a rejected credential must not be tried again. Default none.
+	Fatal func(error) bool
+}
+
+// String names the profile; it keeps the password out of logs.
+func (c Config) String() string { return "load of profile " + c.Profile.Name }
+
+// GoString is String.
+func (c Config) GoString() string { return c.String() }
+
+// readBuffer is small where there is little to read, since every idle tunnel has one.
+func (c *Config) readBuffer() int {
+	if len(c.Profile.Streams) == 0 {
+		return 2048
+	}
+	return 16 << 10
+}
+
+func (c *Config) setDefaults() error {
+	if c.Near == nil || c.Far == nil {
+		return errors.New("loadgen: both ways must be given")
+	}
+	if c.Window <= 0 {
+		c.Window = 15 * time.Second
+	}
+	if c.Opening <= 0 {
+		c.Opening = 8
+	}
+	if c.Cause == nil {
+		c.Cause = error.Error
+	}
+	if c.Fatal == nil {
+		c.Fatal = func(error) bool { return false }
+	}
+	return c.Profile.Validate()
+}
+
+// A Generator keeps calls up from step to step. Run is for one goroutine; Snapshot for any.
+type Generator struct {
+	cfg    Config
+	epoch  time.Time
+	run    uint32
+	pacer  *pacer
+	shards atomic.Pointer[[]*shard]
+	index  callIndex
+	work   sync.WaitGroup
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	current  span // what is being measured
+	calls    []*call
+	fars     []*far
+	next     int // number of the next call
+	setup    phaseLatencies
+	wanted   int
+	opened   int
+	lost     []time.Duration // lifetimes
+	causes   map[string]int
+	farLost  bool
+	starved  error // out of descriptors or ports here
+	fatal    error
+	awaiting atomic.Int64 // set-ups under way
+}
+
+func (g *Generator) shard(call int) *shard {
+	all := *g.shards.Load()
+	return all[call%len(all)]
+}
+
+// shardCount is over how many histograms calls are spread.
+const shardCount = 4
+
+// New returns a generator without calls.
+func New(cfg Config) (*Generator, error) {
+	if err := cfg.setDefaults(); err != nil {
+		return nil, err
+	}
+	g := &Generator{cfg: cfg, epoch: time.Now(), run: rand.Uint32(), next: cfg.FirstCall, causes: make(map[string]int)}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.pacer = newPacer(g.epoch)
+	g.current.window = cfg.Window
+	g.resetShards()
+	go g.pacer.run()
+	g.work.Go(g.renewAll)
+	return g, nil
+}
+
+func (g *Generator) resetShards() {
+	var list []*shard
+	for range shardCount {
+		list = append(list, newShard(len(g.cfg.Profile.Streams)))
+	}
+	g.shards.Store(&list)
+}
+
+// Close ends all calls and waits for what they have running.
+func (g *Generator) Close() error {
+	g.cancel()
+	g.pacer.close()
+	g.shrink(0)
+	g.mu.Lock()
+	fars := g.fars
+	g.fars = nil
+	g.mu.Unlock()
+	for _, f := range fars {
+		f.client.Close()
+	}
+	g.work.Wait()
+	return nil
+}
+
+// Calls is how many are up.
+func (g *Generator) Calls() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.calls)
+}
+
+// farEnd returns an allocation of the far side that has room for a call, a new one if there is none.
+func (g *Generator) farEnd(ctx context.Context) (*far, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock() // one at a time, so that no two are opened for one call
+	for _, f := range g.fars {
+		if f.calls < callsPerFar && f.client.Err() == nil {
+			f.calls++
+			return f, nil
+		}
+	}
+	conn, _, err := g.cfg.Far(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := &far{calls: 1, renewed: time.Now()}
+	ready := make(chan struct{})
+	f.client = g.client(conn, func(d turntcp.Data) { <-ready; g.onFarData(f, d) })
+	if f.relay, err = f.client.Allocate(ctx); err != nil {
+		f.client.Close()
+		return nil, err
+	}
+	f.out = newOutbox(f.client)
+	close(ready)
+	g.work.Go(f.out.run)
+	g.fars = append(g.fars, f)
+	return f, nil
+}
+
+// callIndex finds calls by their number, without a lock for those who read.
+type callIndex struct {
+	mu  sync.Mutex
+	all atomic.Pointer[map[uint32]*call]
+}
+
+func (x *callIndex) get(number uint32) *call {
+	if m := x.all.Load(); m != nil {
+		return (*m)[number]
+	}
+	return nil
+}
+
+func (x *callIndex) put(c *call) { x.change(func(m map[uint32]*call) { m[uint32(c.index)] = c }) }
+func (x *callIndex) remove(c *call) {
+	x.change(func(m map[uint32]*call) { delete(m, uint32(c.index)) })
+}
+
+func (x *callIndex) change(f func(map[uint32]*call)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	m := make(map[uint32]*call)
+	if old := x.all.Load(); old != nil {
+		for k, v := range *old {
+			m[k] = v
+		}
+	}
+	f(m)
+	x.all.Store(&m)
+}
+
+// renewEvery is after how long a call's permissions and channels are refreshed, lifetime what is
+// asked for allocations.
+const (
+	renewEvery = 4 * time.Minute
+	lifetime   = 10 * time.Minute
+)
+
+// renewAll keeps what calls hold at the server from expiring, a few at a time.
+func (g *Generator) renewAll() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-g.ctx.Done():
+			return
+		}
+		for _, renew := range g.expiring() {
+			ctx, cancel := context.WithTimeout(g.ctx, 10*time.Second)
+			// What cannot be renewed is lost before long, and counted then.
+			_ = renew(ctx)
+			cancel()
+		}
+	}
+}
+
+// expiring renews the calls and far ends whose turn it is.
+func (g *Generator) expiring() (due []func(context.Context) error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	for _, f := range g.fars {
+		if now.Sub(f.renewed) > renewEvery {
+			f.renewed = now
+			due = append(due, func(ctx context.Context) error {
+				_, err := f.client.Refresh(ctx, lifetime)
+				return err
+			})
+		}
+	}
+	for _, c := range g.calls {
+		if f := c.far; now.Sub(c.renewed) > renewEvery && c.near.Err() == nil && f != nil {
+			c.renewed = now
+			due = append(due, func(ctx context.Context) error { return c.renew(ctx, f) })
+		}
+	}
+	return due
+}
+
+func (g *Generator) failed(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.causes[g.cfg.Cause(err)]++
+	switch {
+	case errors.Is(err, errFar):
+		g.farLost = true
+	case isStarved(err):
+		g.starved = err
+	case g.cfg.Fatal(err):
+		g.fatal = err
+	}
+}
+
+// watch counts a call that somebody else ends.
+func (g *Generator) watch(c *call) {
+	g.work.Go(c.out.run)
+	g.work.Go(func() {
+		<-c.near.Done()
+		g.mu.Lock()
+		mine := c.closed
+		g.mu.Unlock()
+		if mine {
+			return
+		}
+		g.failed(fmt.Errorf("closed in use: %w", c.near.Err()))
+		g.mu.Lock()
+		g.lost = append(g.lost, time.Since(c.opened))
+		g.mu.Unlock()
+	})
+}
+
+// A Snapshot is what a live view shows.
+type Snapshot struct {
+	Calls, Opening, Lost int
+	Received             int64 // packets of the step
+	Failed               map[string]int
+}
+
+// Snapshot says how it goes.
+func (g *Generator) Snapshot() Snapshot {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := Snapshot{Calls: len(g.calls), Opening: int(g.awaiting.Load()), Lost: len(g.lost), Failed: make(map[string]int)}
+	for k, v := range g.causes {
+		s.Failed[k] = v
+	}
+	for _, sh := range *g.shards.Load() {
+		sh.mu.Lock()
+		s.Received += sh.received
+		sh.mu.Unlock()
+	}
+	return s
+}

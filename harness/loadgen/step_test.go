@@ -1,0 +1,224 @@
+package loadgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/turngate/turngate/harness/measure"
+)
+
+// Calls straight to a server: everything that is due arrives, and every figure is there.
+func TestDirect(t *testing.T) {
+	address := startServer(t)
+	g := start(t, "720p", dialTo(address), dialTo(address))
+	const calls, seconds = 5, 2
+	s, err := g.Run(t.Context(), Step{Name: "direct", Kind: "baseline", Direct: true, Calls: calls, Duration: seconds * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := g.cfg.Profile
+	wanted := p.PPS() / 2 * calls * seconds
+	for name, f := range map[string]measure.Flow{"up": s.Up, "down": s.Down} {
+		if math.Abs(float64(f.Scheduled)/wanted-1) > 0.15 {
+			t.Errorf("%s: %d packets were due, want about %.0f", name, f.Scheduled, wanted)
+		}
+		if f.Sent != f.Scheduled || f.Received != f.Scheduled || f.Delay.Count() != f.Received {
+			t.Errorf("%s: scheduled %d, sent %d, received %d, delays %d; want the same", name, f.Scheduled, f.Sent, f.Received, f.Delay.Count())
+		}
+		if mbps := p.Mbps() / 2 * calls; math.Abs(f.Mbps/mbps-1) > 0.25 {
+			t.Errorf("%s: %.2f Mbit/s, want about %.2f", name, f.Mbps, mbps)
+		}
+	}
+	if len(s.Streams) != len(p.Streams) || s.Streams[0].MOS < 4 || s.Tunnels.Opened != calls || s.Tunnels.Lost != 0 {
+		t.Errorf("streams %+v, tunnels %+v", s.Streams, s.Tunnels)
+	}
+	phases := map[string]int64{}
+	for _, ph := range s.Setup {
+		phases[ph.Name] = ph.Took.Count()
+	}
+	for _, name := range []string{"allocate", "bind", "first-media", "total"} {
+		if phases[name] != calls {
+			t.Errorf("phase %s was measured %d times, want %d", name, phases[name], calls)
+		}
+	}
+	if len(s.Windows) != 1 || s.Windows[0].Calls != calls {
+		t.Errorf("windows %+v, want one with all calls", s.Windows)
+	}
+	if s.Generator.Lateness.Count() == 0 || s.Generator.RSS == 0 || s.Generator.FDs == 0 || s.Generator.CPU <= 0 {
+		t.Errorf("generator %+v", s.Generator)
+	}
+}
+
+// Calls stay up from step to step: more are added, the newest go.
+func TestGrowAndShrink(t *testing.T) {
+	address := startServer(t)
+	g := start(t, "audio", dialTo(address), dialTo(address))
+	for _, n := range []int{2, 5, 1} {
+		s, err := g.Run(t.Context(), Step{Calls: n, Duration: 300 * time.Millisecond})
+		if err != nil || g.Calls() != n || s.Up.Received == 0 {
+			t.Errorf("%d calls up, %d packets, %v; want %d calls", g.Calls(), s.Up.Received, err, n)
+		}
+	}
+}
+
+// A login storm opens by the clock; churn replaces calls while it is measured.
+func TestStormAndChurn(t *testing.T) {
+	address := startServer(t)
+	g := start(t, "idle", dialTo(address), dialTo(address))
+	s, err := g.Run(t.Context(), Step{Calls: 20, Duration: 700 * time.Millisecond, OpenRate: 50})
+	if err != nil || s.Tunnels.Opened != 20 || s.Tunnels.Wanted != 20 {
+		t.Errorf("storm: %+v, %v; want 20 of 20", s.Tunnels, err)
+	}
+	s, err = g.Run(t.Context(), Step{Calls: 20, Duration: time.Second, Churn: 30})
+	if err != nil || s.Tunnels.Opened < 20 || s.Tunnels.Opened > 40 || s.Tunnels.Lost != 0 || g.Calls() != 20 {
+		t.Errorf("churn: %+v, %d calls, %v; want about 30 opened, none lost", s.Tunnels, g.Calls(), err)
+	}
+}
+
+// A stall of the way shows in the percentiles as it was: nobody waits for it before sending on.
+func TestStallIsNotOmitted(t *testing.T) {
+	address := startServer(t)
+	way := &stallingWay{address: address}
+	g := start(t, "audio", way.dial, dialTo(address))
+	const stall, length = time.Second, 4 * time.Second
+	time.AfterFunc(length/2, func() { way.stall(stall) })
+	s, err := g.Run(t.Context(), Step{Calls: 3, Duration: length})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A quarter of the time stands still: delays fall evenly from one second to nothing, so an eighth
+	// of all packets waits longer than half a second.
+	late := 1 - share(s.Up.Delay, stall/2)
+	if late < 0.08 || late > 0.25 {
+		t.Errorf("%.1f %% of the packets were late by more than half of the stall, want about 12.5 %%", 100*late)
+	}
+	if top := s.Up.Delay.Milliseconds(1); top < 900 || top > 1800 {
+		t.Errorf("the longest delay is %.0f ms, want about 1000", top)
+	}
+	if late := s.Up.Late[judged].Share; late < 0.15 || late > 0.4 {
+		t.Errorf("late beyond 100 ms: %.1f %%, want about 22 %%", 100*late)
+	}
+	if s.Streams[0].Stalls == 0 && s.Streams[1].Stalls == 0 {
+		t.Error("no stall was counted")
+	}
+}
+
+// share is that of the observations below d.
+func share(l *measure.Latency, d time.Duration) float64 {
+	below := 0.0
+	for q := 0.0; q <= 1; q += 0.005 {
+		if l.Milliseconds(q) < measure.Milliseconds(d) {
+			below = q
+		}
+	}
+	return below
+}
+
+// A stallingWay passes bytes on but for the time of a stall.
+type stallingWay struct {
+	address string
+	mu      sync.Mutex // held during a stall
+	pieces  int
+}
+
+func (w *stallingWay) stall(d time.Duration) {
+	w.mu.Lock()
+	time.AfterFunc(d, w.mu.Unlock)
+}
+
+func (w *stallingWay) dial(ctx context.Context) (net.Conn, []Phase, error) {
+	out, err := new(net.Dialer).DialContext(ctx, "tcp", w.address)
+	if err != nil {
+		return nil, nil, err
+	}
+	near, far := net.Pipe()
+	copyTo := func(dst, src net.Conn) {
+		defer dst.Close()
+		b := make([]byte, 64<<10)
+		for {
+			n, err := src.Read(b)
+			w.mu.Lock() // waits for the end of a stall
+			w.pieces++
+			w.mu.Unlock()
+			if err != nil {
+				return
+			}
+			if _, err := dst.Write(b[:n]); err != nil {
+				return
+			}
+		}
+	}
+	go copyTo(out, far)
+	go copyTo(far, out)
+	return near, nil, nil
+}
+
+// A tunnel that somebody cuts is lost, with its cause, and its packets count as never arrived.
+func TestLostTunnel(t *testing.T) {
+	address := startServer(t)
+	var mu sync.Mutex
+	var conns []net.Conn
+	near := func(ctx context.Context) (net.Conn, []Phase, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+		mu.Lock()
+		conns = append(conns, conn)
+		mu.Unlock()
+		return conn, []Phase{{"tcp", time.Millisecond}}, err
+	}
+	g := start(t, "audio", near, dialTo(address))
+	time.AfterFunc(700*time.Millisecond, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		conns[0].Close()
+	})
+	s, err := g.Run(t.Context(), Step{Calls: 2, Duration: 1500 * time.Millisecond})
+	if err != nil || s.Tunnels.Lost != 1 || len(s.Tunnels.Causes) != 1 {
+		t.Errorf("tunnels %+v, %v; want one lost, with its cause", s.Tunnels, err)
+	}
+	if late := s.Up.Late[judged].Share; late < 0.05 {
+		t.Errorf("late %.3f, want the packets of the lost tunnel among them", late)
+	}
+}
+
+// What cannot be opened is counted by cause; a fatal error ends the step at once.
+func TestOpenFails(t *testing.T) {
+	address := startServer(t)
+	refused := errors.New("refused")
+	tries := 0
+	var mu sync.Mutex
+	near := func(context.Context) (net.Conn, []Phase, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		tries++
+		return nil, []Phase{{"tcp", time.Millisecond}}, fmt.Errorf("no: %w", refused)
+	}
+	g := start(t, "idle", near, dialTo(address))
+	s, err := g.Run(t.Context(), Step{Calls: 5, Duration: 50 * time.Millisecond})
+	if err != nil || s.Tunnels.Wanted != 5 || s.Tunnels.Opened != 0 || s.Tunnels.Causes["no: refused"] != 5 {
+		t.Errorf("tunnels %+v, %v; want 5 wanted, none opened, and why", s.Tunnels, err)
+	}
+	g.cfg.Fatal, g.cfg.Opening = func(err error) bool { return errors.Is(err, refused) }, 1
+	tries = 0
+	if _, err := g.Run(t.Context(), Step{Calls: 5, Duration: 50 * time.Millisecond}); !errors.Is(err, refused) || tries > 2 {
+		t.Errorf("error %v after %d tries, want the fatal one after the first", err, tries)
+	}
+}
+
+// An interrupted step keeps what it has measured.
+func TestInterrupted(t *testing.T) {
+	address := startServer(t)
+	g := start(t, "audio", dialTo(address), dialTo(address))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(700*time.Millisecond, func() { cancel(io.ErrUnexpectedEOF) })
+	s, err := g.Run(ctx, Step{Calls: 2, Duration: time.Hour})
+	if !errors.Is(err, io.ErrUnexpectedEOF) || s.Up.Received == 0 || s.Seconds < 0.3 || s.Seconds > 30 {
+		t.Errorf("%d packets in %.1f s, %v; want what was measured, and why it ended", s.Up.Received, s.Seconds, err)
+	}
+}

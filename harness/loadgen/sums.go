@@ -1,0 +1,141 @@
+package loadgen
+
+import (
+	"slices"
+	"time"
+
+	"github.com/turngate/turngate/harness/measure"
+)
+
+// sums are those of all calls of a step.
+type sums struct {
+	profile Profile
+	span    span
+	streams []streamTally
+	windows []windowSum
+}
+
+// A windowSum is one window of all calls.
+type windowSum struct {
+	calls, passed   int
+	scheduled, late int64
+	delays          []time.Duration // mean of each call
+	mos             []float64
+	backlog         int64
+}
+
+func newSums(p Profile, s span) *sums {
+	return &sums{profile: p, span: s, streams: make([]streamTally, len(p.Streams)), windows: make([]windowSum, s.windows())}
+}
+
+func (s *sums) add(c *call) {
+	var both [][]windowTally
+	for _, h := range []*half{&c.upward, &c.downward} {
+		h.mu.Lock()
+		for i := range h.streams {
+			s.streams[i].add(&h.streams[i])
+		}
+		both = append(both, slices.Clone(h.windows))
+		h.mu.Unlock()
+	}
+	backlog := c.out.backlog.Load()
+	for i := range s.windows {
+		if i < len(both[0]) && i < len(both[1]) {
+			s.windows[i].add(both[0][i], both[1][i], backlog)
+		}
+	}
+}
+
+func (t *streamTally) add(o *streamTally) {
+	t.scheduled, t.sent, t.received = t.scheduled+o.scheduled, t.sent+o.sent, t.received+o.received
+	for i := range t.late {
+		t.late[i] += o.late[i]
+	}
+	t.stalls, t.freezes = t.stalls+o.stalls, t.freezes+o.freezes
+}
+
+// add judges one call in one window by its worse direction.
+func (w *windowSum) add(up, down windowTally, backlog int64) {
+	if up.scheduled+down.scheduled == 0 {
+		return
+	}
+	w.calls++
+	w.backlog = max(w.backlog, backlog)
+	worst, delay := 0.0, time.Duration(0)
+	for _, t := range []windowTally{up, down} {
+		if t.scheduled == 0 {
+			continue
+		}
+		late := t.late[judged] + max(0, t.scheduled-t.received)
+		w.scheduled, w.late = w.scheduled+t.scheduled, w.late+late
+		worst = max(worst, float64(late)/float64(t.scheduled))
+		if t.received > 0 {
+			delay = max(delay, t.delays/time.Duration(t.received))
+		}
+	}
+	if worst <= passShare {
+		w.passed++
+	}
+	w.delays = append(w.delays, delay)
+	w.mos = append(w.mos, MOS(delay, worst))
+}
+
+func (s *sums) windowsOf() (list []measure.Window) {
+	for i, w := range s.windows {
+		begin := time.Duration(i) * s.span.window
+		length := min(s.span.window, s.span.end-s.span.begin-begin)
+		if w.calls == 0 || length <= 0 {
+			continue
+		}
+		slices.Sort(w.delays)
+		slices.Sort(w.mos)
+		list = append(list, measure.Window{
+			Start: begin.Seconds(), Seconds: length.Seconds(), Calls: w.calls, Passed: w.passed,
+			Delay95: measure.Milliseconds(w.delays[int(0.95*float64(len(w.delays)-1))]),
+			Late100: float64(w.late) / float64(w.scheduled), MOS: w.mos[int(0.05*float64(len(w.mos)-1))], Backlog: float64(w.backlog),
+		})
+	}
+	return list
+}
+
+// quality is that of one stream, all calls together.
+func (s *sums) quality(stream int, shards []*shard) measure.StreamQuality {
+	t := s.streams[stream]
+	q := measure.StreamQuality{
+		Name: s.profile.Streams[stream].Name, Up: s.profile.Streams[stream].Up, Delay: measure.NewLatency(), Jitter: measure.NewLatency(),
+		Stalls: t.stalls, Freezes: t.freezes, Late: mergeLate(nil, t),
+	}
+	for _, sh := range shards {
+		sh.mu.Lock()
+		q.Delay.Merge(sh.delay[stream])
+		q.Jitter.Merge(sh.jitter[stream])
+		sh.mu.Unlock()
+	}
+	shares(q.Late, t.scheduled)
+	if q.Name == "audio" && t.received > 0 {
+		q.MOS = MOS(time.Duration(q.Delay.Milliseconds(0.5)*float64(time.Millisecond)), q.Late[judged].Share)
+	}
+	return q
+}
+
+// mergeLate adds a stream's late packets, those that never came among them, as counts in Share.
+func mergeLate(list []measure.Late, t streamTally) []measure.Late {
+	if list == nil {
+		for _, d := range deadlines {
+			list = append(list, measure.Late{Milliseconds: int(d.Milliseconds())})
+		}
+	}
+	for i := range list {
+		list[i].Share += float64(t.late[i] + max(0, t.scheduled-t.received))
+	}
+	return list
+}
+
+// shares turns counts into shares.
+func shares(list []measure.Late, scheduled int64) {
+	for i := range list {
+		if scheduled > 0 {
+			list[i].Share /= float64(scheduled)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package loadgen
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"github.com/turngate/turngate/harness/measure"
+)
+
+// deadlines are those of jitter buffers: what comes later than one of them after the fastest packet of
+// its stream is as good as lost.
+var deadlines = [...]time.Duration{60 * time.Millisecond, 100 * time.Millisecond, 150 * time.Millisecond, 200 * time.Millisecond}
+
+const (
+	judged    = 1 // index of the deadline that windows are judged by: 100 ms
+	stallTime = 200 * time.Millisecond
+	// passShare is the late loss that a call's window may have: Microsoft's 1 % in 15 s.
+	passShare = 0.01
+)
+
+// A span is what is being measured: packets due from begin to end, since the epoch, in windows.
+type span struct {
+	begin, end, window time.Duration
+}
+
+func (s span) holds(due time.Duration) bool { return due >= s.begin && due < s.end }
+func (s span) index(due time.Duration) int  { return int((due - s.begin) / s.window) }
+func (s span) windows() int                 { return int((s.end - s.begin + s.window - 1) / s.window) }
+
+// A half is one direction of a call. The pacer counts what is due, the receiving end what comes.
+type half struct {
+	mu      sync.Mutex
+	span    span
+	streams []streamTally
+	windows []windowTally
+}
+
+type windowTally struct {
+	scheduled, received int64
+	late                [len(deadlines)]int64 // of those that came
+	delays              time.Duration         // sum
+}
+
+type streamTally struct {
+	scheduled, sent, received int64
+	late                      [len(deadlines)]int64
+	fastest                   time.Duration
+	jitter                    float64 // RFC 3550 section 6.4.1, nanoseconds
+	window                    int     // that the last packet was in
+	lastDue, lastCame         time.Duration
+	frame                     uint32
+	parts                     uint8
+	lastFrame                 time.Duration // when the last whole frame had come
+	stalls, freezes           int64
+}
+
+// reset begins a new span.
+func (h *half) reset(streams int, s span) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.span, h.streams, h.windows = s, make([]streamTally, streams), make([]windowTally, s.windows())
+}
+
+// due counts packets that the schedule holds, and whether they were sent.
+func (h *half) due(stream int, at time.Duration, n int64, sent bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.span.holds(at) {
+		return
+	}
+	h.streams[stream].scheduled += n
+	h.windows[h.span.index(at)].scheduled += n
+	if sent {
+		h.streams[stream].sent += n
+	}
+}
+
+// came counts a packet; shared gets its delay.
+func (h *half) came(p packet, at time.Duration, rate float64, isVideo bool, shared *shard) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.span.holds(p.due) || int(p.stream) >= len(h.streams) {
+		return
+	}
+	s, w := &h.streams[p.stream], &h.windows[h.span.index(p.due)]
+	delay := at - p.due
+	if s.received == 0 || delay < s.fastest {
+		s.fastest = delay
+	}
+	s.received++
+	w.received++
+	w.delays += delay
+	for i, d := range deadlines {
+		if delay-s.fastest > d {
+			s.late[i]++
+			w.late[i]++
+		}
+	}
+	if p.part == 0 {
+		s.measureJitter(p.due, at, h.span.index(p.due), int(p.stream), shared)
+	}
+	s.measureGaps(p, at, rate, isVideo)
+	shared.record(int(p.stream), delay)
+}
+
+func (s *streamTally) measureJitter(due, at time.Duration, window, stream int, shared *shard) {
+	if s.received > 1 {
+		d := float64((at - s.lastCame) - (due - s.lastDue))
+		s.jitter += (math.Abs(d) - s.jitter) / 16
+	}
+	if window != s.window {
+		shared.recordJitter(stream, time.Duration(s.jitter))
+		s.window = window
+	}
+	s.lastDue = due
+}
+
+func (s *streamTally) measureGaps(p packet, at time.Duration, rate float64, isVideo bool) {
+	interval := time.Duration(float64(time.Second) / rate)
+	if s.received > 1 && at-s.lastCame > stallTime+interval {
+		s.stalls++
+	}
+	s.lastCame = at
+	if p.frame != s.frame || s.received == 1 {
+		s.frame, s.parts = p.frame, 0
+	}
+	if s.parts++; s.parts < p.parts {
+		return
+	}
+	if isVideo && s.lastFrame > 0 && at-s.lastFrame >= max(3*interval, interval+150*time.Millisecond) {
+		s.freezes++
+	}
+	s.lastFrame = at
+}
+
+// A shard holds histograms that some of the calls share.
+type shard struct {
+	mu       sync.Mutex
+	delay    []*measure.Latency // by stream
+	jitter   []*measure.Latency
+	received int64
+}
+
+func newShard(streams int) *shard {
+	s := new(shard)
+	for range streams {
+		s.delay, s.jitter = append(s.delay, measure.NewLatency()), append(s.jitter, measure.NewLatency())
+	}
+	return s
+}
+
+func (s *shard) record(stream int, d time.Duration) {
+	s.mu.Lock()
+	s.delay[stream].Record(d)
+	s.received++
+	s.mu.Unlock()
+}
+
+func (s *shard) recordJitter(stream int, d time.Duration) {
+	s.mu.Lock()
+	s.jitter[stream].Record(d)
+	s.mu.Unlock()
+}
