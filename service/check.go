@@ -15,19 +15,21 @@ func printable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
-// checkRelay opens a relay socket on any port, because a relay address that is not this host's would
-// show only when clients allocate.
-func (l *loader) checkRelay(c *Config) {
-	if !c.RelayIP.IsValid() {
-		return
+// checkRelay opens a relay socket on any port of each address, because a relay address that is not this
+// host's would show only when clients allocate.
+func (l *loader) checkRelay() {
+	for _, v := range l.values["relay-ip"] {
+		a, err := parseRelayAddr(v.text)
+		if err != nil {
+			continue // told already
+		}
+		conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: a.Local.AsSlice()})
+		if err != nil {
+			l.fail(v, "is %v an address of this host? %w", a.Local, err)
+			continue
+		}
+		conn.Close()
 	}
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: c.RelayIP.AsSlice()})
-	if err != nil {
-		v, _ := l.one("relay-ip")
-		l.fail(v, "is %v an address of this host? %w", c.RelayIP, err)
-		return
-	}
-	conn.Close()
 }
 
 // checkAudit looks whether the audit log could be written, without creating it.
@@ -78,7 +80,7 @@ func (l *loader) readMaterial(c *Config) {
 	}
 	c.initial = m
 	c.Warnings = m.warnings
-	if w := limitWarning(openFiles(), c.MaxConnections); w != "" {
+	if w := limitWarning(openFiles(), c.TURN.MaxConnections); w != "" {
 		c.Warnings = append(c.Warnings, w)
 	}
 }

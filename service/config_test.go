@@ -2,12 +2,15 @@ package service
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/turngate/turngate/turntcp"
 )
 
 // good is a configuration without mistakes; $DIR is the test's directory.
@@ -44,8 +47,8 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{c.Listeners[0].String(), c.Listeners[1].String(), c.Realm, c.RelayIP.String(), c.RelayPorts.Min, c.RelayPorts.Max,
-		c.AllowPeers[0].String(), c.AllowPeers[1].String(), c.MaxConnections, c.MaxQueueDelay, c.DrainTimeout, c.LogJSON, c.LogLevel.String(), len(c.Warnings)}
+	got := []any{c.Listeners[0].String(), c.Listeners[1].String(), c.Realm, c.TURN.RelayAddrs[0].Local.String(), c.TURN.RelayPorts.Min, c.TURN.RelayPorts.Max,
+		c.TURN.AllowPeers[0].String(), c.TURN.AllowPeers[1].String(), c.TURN.MaxConnections, c.TURN.MaxQueueDelay, c.DrainTimeout, c.LogJSON, c.LogLevel.String(), len(c.Warnings)}
 	want := []any{"tcp://127.0.0.1:3478", "tls://[::1]:443", "example.com", "127.0.0.1", uint16(50000), uint16(50010),
 		"10.0.0.0/8", "192.0.2.1/32", 50, 300 * time.Millisecond, time.Minute, true, "DEBUG", 0}
 	if !reflect.DeepEqual(got, want) {
@@ -66,9 +69,9 @@ func TestPrecedence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Realm != "flag" || len(c.AllowPeers) != 2 || c.AllowPeers[1].String() != "10.2.0.0/16" || c.LogLevel.String() != "DEBUG" {
+	if c.Realm != "flag" || len(c.TURN.AllowPeers) != 2 || c.TURN.AllowPeers[1].String() != "10.2.0.0/16" || c.LogLevel.String() != "DEBUG" {
 		t.Errorf("got realm %s, peers %v, level %v, want that of the flag, those of the environment, that of the file",
-			c.Realm, c.AllowPeers, c.LogLevel)
+			c.Realm, c.TURN.AllowPeers, c.LogLevel)
 	}
 }
 
@@ -84,7 +87,7 @@ func TestLoadErrors(t *testing.T) {
 			edit: []string{"realm:", "raelm:", "tcp://127", "udp://127", "50000-50010", "50010-50000", "- 192.0.2.1", "- 192.0.2.1/33", "json", "jsno"},
 			want: []string{
 				`$FILE:4:1: unknown key "raelm"; did you mean realm?`,
-				`$FILE:1:10: listen: "udp://127.0.0.1:3478": want tcp://HOST:PORT or tls://HOST:PORT`,
+				`$FILE:1:10: listen: "udp://127.0.0.1:3478": want tcp://HOST:PORT, tls://HOST:PORT or auto://HOST:PORT`,
 				`realm is not set: give --realm, TURNGATE_REALM, or realm in the configuration file`,
 				`$FILE:8:14: relay_ports: "50010-50000": want FIRST-LAST, ports from 1 to 65535, such as 49152-65535`,
 				`$FILE:11:5: allow_peer: "192.0.2.1/33": want an address range such as 10.20.0.0/16, or an address`,
@@ -113,26 +116,47 @@ func TestLoadErrors(t *testing.T) {
 			want: []string{`$FILE:10:5: allow_peer: "::ffff:10.0.0.0/104": write it as an IPv4 range`}},
 		{name: "from the environment", env: map[string]string{"TURNGATE_ALLOW_PEER": "10.0.0.0/8,10.0.0/8"},
 			want: []string{`TURNGATE_ALLOW_PEER: "10.0.0/8": want an address range such as 10.20.0.0/16, or an address`}},
-		{name: "from flags", flags: map[string][]string{"max-connections": {"0"}, "drain-timeout": {"3"}, "max-queue-delay": {"1m"}, "relay-ip": {"::1"}},
+		{name: "from flags", flags: map[string][]string{"max-connections": {"0"}, "drain-timeout": {"3"}, "max-queue-delay": {"1m"}, "relay-ip": {"127.0.0.1", "0.0.0.0", "turn.example.com", "192.0.2.1/::1", "192.0.2.1/10.0.0.256"}},
 			want: []string{
-				`--relay-ip: "::1": want the IPv4 address of this host that peers reach`,
+				`--relay-ip: "0.0.0.0": want an address of this host that peers reach, or EXTERNAL/LOCAL`,
+				`--relay-ip: "turn.example.com": want an address of this host that peers reach, or EXTERNAL/LOCAL`,
+				`--relay-ip: "192.0.2.1/::1": one address is IPv4 and the other IPv6`,
+				`--relay-ip: "192.0.2.1/10.0.0.256": want an address of this host that peers reach, or EXTERNAL/LOCAL`,
 				`--max-connections: "0": want a number from 1 to 1000000`,
 				`--max-queue-delay: "1m": want a time such as 30s or 5m, at most 10s`,
 				`--drain-timeout: "3": want a time such as 30s or 5m, at most 24h0m0s`}},
+		{name: "limits", flags: map[string][]string{"max-user-rate": {"4"}, "max-total-rate": {"1Gbit"}, "max-credential-ttl": {"1ms"},
+			"max-connections-per-ip": {"-1"}, "old-channels": {"yes"}, "write-timeout": {"1"}},
+			want: []string{
+				`--old-channels: "yes": want one of false, true`,
+				`--max-connections-per-ip: "-1": want a number from 0 to 1000000`,
+				`--max-user-rate: "4": want bits per second such as 500k, 4M or 1G, at least 8k`,
+				`--max-total-rate: "1Gbit": want bits per second such as 500k, 4M or 1G, at least 8k`,
+				`--max-credential-ttl: "1ms": want at least 1s`,
+				`--write-timeout: "1": want a time such as 30s or 5m, at most 1h0m0s`}},
+		{name: "peers", flags: map[string][]string{"allow-peer": {"pirvate"}, "deny-peer": {"private"}, "proxy-protocol-from": {"proxy"}},
+			want: []string{
+				`--allow-peer: "pirvate": want an address range such as 10.20.0.0/16, an address, private or public; did you mean private?`,
+				`--deny-peer: "private": want an address range such as 10.20.0.0/16, or an address`,
+				`--proxy-protocol-from: "proxy": want an address range such as 10.20.0.0/16, or an address`}},
+		{name: "inside and outside", flags: map[string][]string{"allow-peer": {"public", "private", "10.0.0.0/8", "8.0.0.0/8", "127.0.0.1"}, "inside-only": {"true"}},
+			want: []string{
+				`--allow-peer: "public": is of the internet, which inside-only refuses`,
+				`--allow-peer: "8.0.0.0/8": is of the internet, which inside-only refuses`}},
 		{name: "no time to queue at all", flags: map[string][]string{"max-queue-delay": {"1ms"}}, want: []string{`--max-queue-delay: "1ms": want at least 10ms`}},
 		{name: "listeners", flags: map[string][]string{"listen": {"tcp://127.0.0.1:1", "tls://127.0.0.1:1", "tcp://127.0.0.1", "tcp://a:b:1", "tcp://h:x", "tcp://h:65536", "h:1", "tcp://u@h:1"}},
 			want: []string{
 				`--listen: 127.0.0.1:1 is listened on already`,
-				`--listen: "tcp://127.0.0.1": want tcp://HOST:PORT or tls://HOST:PORT`,
-				`--listen: "tcp://a:b:1": want tcp://HOST:PORT or tls://HOST:PORT`,
+				`--listen: "tcp://127.0.0.1": want tcp://HOST:PORT, tls://HOST:PORT or auto://HOST:PORT`,
+				`--listen: "tcp://a:b:1": want tcp://HOST:PORT, tls://HOST:PORT or auto://HOST:PORT`,
 				`--listen: "tcp://h:x": port "x" is not a number up to 65535`,
 				`--listen: "tcp://h:65536": port "65536" is not a number up to 65535`,
-				`--listen: "h:1": want tcp://HOST:PORT or tls://HOST:PORT`,
-				`--listen: "tcp://u@h:1": want tcp://HOST:PORT or tls://HOST:PORT`}},
+				`--listen: "h:1": want tcp://HOST:PORT, tls://HOST:PORT or auto://HOST:PORT`,
+				`--listen: "tcp://u@h:1": want tcp://HOST:PORT, tls://HOST:PORT or auto://HOST:PORT`}},
 		{name: "TLS without a certificate", edit: []string{"cert: $DIR/cert.pem\n", "", "key: $DIR/key.pem\n", ""},
 			want: []string{
-				`cert is not set and there is a tls:// listener: give --cert, TURNGATE_CERT, or cert in the configuration file`,
-				`key is not set and there is a tls:// listener: give --key, TURNGATE_KEY, or key in the configuration file`}},
+				`cert is not set and there is a tls:// or auto:// listener: give --cert, TURNGATE_CERT, or cert in the configuration file`,
+				`key is not set and there is a tls:// or auto:// listener: give --key, TURNGATE_KEY, or key in the configuration file`}},
 		{name: "nobody", edit: []string{"users: $DIR/users\n", "", "auth_secret_file: $DIR/secrets\n", ""},
 			want: []string{`nobody could allocate: give --users or --auth-secret-file`}},
 		{name: "files", edit: []string{"/users", "/absent", "/secrets", "/cert.pem", "audit: $DIR/audit", "audit: $DIR/no/audit", "key.pem", "cert.pem"},
@@ -295,4 +319,58 @@ func FuzzParseListener(f *testing.F) {
 			t.Errorf("%q: got %v", text, l)
 		}
 	})
+}
+
+// Every setting that is the server's own reaches it.
+func TestServerSettings(t *testing.T) {
+	dir := configDir(t)
+	c, err := Load(Sources{File: write(t, dir, "c.yaml", strings.ReplaceAll(good, "$DIR", dir)+`max_credential_ttl: 24h
+deny_peer: 10.9.0.0/16
+inside_only: false
+old_channels: true
+proxy_protocol_from: [10.0.0.1, 10.0.1.0/24]
+max_connections_per_ip: 1
+max_handshakes: 2
+max_user_allocations: 3
+max_permissions: 4
+max_channels: 5
+max_user_rate: 4M
+max_total_rate: 1G
+max_queue_delay: 20ms
+handshake_timeout: 6s
+request_timeout: 7s
+write_timeout: 8s
+`), Flags: map[string][]string{"relay-ip": {"192.0.2.1/127.0.0.1", "127.0.0.2"}, "allow-peer": {"private", "192.0.2.7"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefix := func(list ...string) (all []netip.Prefix) {
+		for _, p := range list {
+			all = append(all, netip.MustParsePrefix(p))
+		}
+		return all
+	}
+	want := turntcp.Config{
+		Realm: "example.com",
+		RelayAddrs: []turntcp.RelayAddr{
+			{Local: netip.MustParseAddr("127.0.0.1"), Public: netip.MustParseAddr("192.0.2.1")},
+			{Local: netip.MustParseAddr("127.0.0.2")},
+		},
+		RelayPorts: turntcp.PortRange{Min: 50000, Max: 50010},
+		AllowPeers: append(turntcp.PrivatePeers(), prefix("192.0.2.7/32")...), DenyPeers: prefix("10.9.0.0/16"),
+		OldChannels: true, ProxyProtocolFrom: prefix("10.0.0.1/32", "10.0.1.0/24"),
+		MaxConnections: 50, MaxConnectionsPerIP: 1, MaxHandshakes: 2, MaxAllocations: 3, MaxPermissions: 4, MaxChannels: 5,
+		UserRate: 4e6, TotalRate: 1e9, MaxCredentialTTL: 24 * time.Hour, MaxQueueDelay: 20 * time.Millisecond,
+		HandshakeTimeout: 6 * time.Second, FirstRequestTimeout: 7 * time.Second, WriteTimeout: 8 * time.Second,
+	}
+	if !reflect.DeepEqual(c.TURN, want) {
+		t.Errorf("got  %+v\nwant %+v", c.TURN, want)
+	}
+	env := map[string]string{"TURNGATE_INSIDE_ONLY": "true", "TURNGATE_LISTEN": "auto://:0"}
+	c, err = Load(Sources{File: write(t, dir, "c.yaml", strings.ReplaceAll(good, "  - 192.0.2.1\n", "")), Env: func(name string) string { return env[name] },
+		Flags: map[string][]string{"cert": {dir + "/cert.pem"}, "key": {dir + "/key.pem"}, "users": {dir + "/users"},
+			"auth-secret-file": {dir + "/secrets"}, "audit": {dir + "/audit"}}})
+	if err != nil || !c.TURN.InsideOnly || c.Listeners[0].String() != "auto://:0" {
+		t.Errorf("got %+v, %v, want inside only on auto://:0", c, err)
+	}
 }

@@ -15,7 +15,7 @@ import (
 // material is what the files hold: users, secrets and the certificate. It is immutable; a reload
 // puts another in its place.
 type material struct {
-	users       turntcp.Credentials // nil for none
+	users, keys turntcp.Credentials // nil for none
 	rest        turntcp.Credentials // nil for none
 	certificate *tls.Certificate    // nil for none
 	counts      []any               // for the log: users=3 secrets=2
@@ -50,7 +50,8 @@ func (m *material) readUsers(path string) []error {
 		return []error{err}
 	}
 	users, problems := parseUsers(path, text)
-	m.users = turntcp.StaticCredentials(users)
+	passwords, keys := splitUsers(users)
+	m.users, m.keys = turntcp.StaticCredentials(passwords), turntcp.StaticKeys(keys)
 	m.counts = append(m.counts, "users", len(users))
 	m.warnReadable(path)
 	return problems
@@ -108,23 +109,16 @@ func (m *material) warnReadable(path string) {
 }
 
 // live is the material in use. It implements turntcp.Credentials.
-type live struct {
-	current  atomic.Pointer[material]
-	draining atomic.Bool
-}
+type live struct{ current atomic.Pointer[material] }
 
-// Lookup asks the users file first, then the secrets. While the server drains nobody's credentials
-// are good for a new allocation, and all are for one that lives.
+// Lookup asks the users file first, then the secrets.
 func (l *live) Lookup(username string) (turntcp.Account, bool) {
 	m := l.current.Load()
-	for _, c := range []turntcp.Credentials{m.users, m.rest} {
+	for _, c := range []turntcp.Credentials{m.users, m.keys, m.rest} {
 		if c == nil {
 			continue
 		}
 		if account, ok := c.Lookup(username); ok {
-			if l.draining.Load() {
-				account.Expires = time.Unix(0, 0)
-			}
 			return account, true
 		}
 	}

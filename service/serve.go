@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,6 +56,8 @@ type service struct {
 	live   live
 	server *turntcp.Server
 	gates  []*gate
+
+	draining bool
 }
 
 // start listens everywhere or nowhere.
@@ -72,7 +75,10 @@ func (s *service) start() ([]net.Addr, error) {
 	var addrs []net.Addr
 	for i, l := range s.config.Listeners {
 		start := s.server.Start
-		if l.Secure {
+		switch {
+		case l.Auto:
+			start = s.server.StartAuto
+		case l.Secure:
 			start = s.server.StartTLS
 		}
 		if err := start(s.gates[i]); err != nil {
@@ -81,18 +87,27 @@ func (s *service) start() ([]net.Addr, error) {
 		addrs = append(addrs, s.gates[i].Addr())
 		s.log.Info("listening", "transport", l.transport(), "address", s.gates[i].Addr())
 	}
-	s.log.Info("serving", append([]any{"realm", s.config.Realm, "relay", s.config.RelayIP, "ports",
-		fmt.Sprintf("%d-%d", s.config.RelayPorts.Min, s.config.RelayPorts.Max)}, s.config.initial.counts...)...)
+	s.log.Info("serving", append([]any{"realm", s.config.Realm, "relay", relayNames(s.config.TURN.RelayAddrs), "ports",
+		fmt.Sprintf("%d-%d", s.config.TURN.RelayPorts.Min, s.config.TURN.RelayPorts.Max)}, s.config.initial.counts...)...)
 	return addrs, nil
 }
 
-func (s *service) turn() turntcp.Config {
-	c := s.config
-	t := turntcp.Config{
-		Realm: c.Realm, Credentials: &s.live, RelayIP: c.RelayIP, RelayPorts: c.RelayPorts,
-		AllowPeers: c.AllowPeers, MaxConnections: c.MaxConnections,
-		MaxQueueDelay: c.MaxQueueDelay, Logger: s.logs.server,
+// relayNames are the addresses as peers know them.
+func relayNames(addrs []turntcp.RelayAddr) string {
+	var names []string
+	for _, a := range addrs {
+		name := a.Local.String()
+		if a.Public.IsValid() {
+			name = a.Public.String()
+		}
+		names = append(names, name)
 	}
+	return strings.Join(names, ",")
+}
+
+func (s *service) turn() turntcp.Config {
+	c, t := s.config, s.config.TURN
+	t.Credentials, t.Logger = &s.live, s.logs.server
 	if s.logs.accounts != nil {
 		t.OnAllocationEnd = s.logs.usage
 	}
@@ -136,7 +151,7 @@ func (s *service) untilStopped(ctx context.Context, signals <-chan os.Signal) {
 // reload reads users, secrets and certificate again, and takes all of them or, if anything is wrong
 // with one, none. The audit file is opened anew in any case.
 func (s *service) reload() {
-	if !s.live.draining.Load() {
+	if !s.draining {
 		s.notify("RELOADING=1")
 		defer s.notify("READY=1")
 	}
@@ -165,7 +180,8 @@ const drainPoll = 50 * time.Millisecond
 // gone, the time is up, or another signal wants it so.
 func (s *service) drain(signals <-chan os.Signal) {
 	s.notify("STOPPING=1")
-	s.live.draining.Store(true)
+	s.draining = true
+	s.server.Drain()
 	for _, g := range s.gates {
 		if err := g.stop(); err != nil {
 			s.log.Warn("stop listening", "address", g.Addr(), "error", err)

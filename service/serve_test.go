@@ -2,8 +2,10 @@ package service
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -151,8 +153,8 @@ func TestDrain(t *testing.T) {
 		}
 	}
 	var refused *turntcp.Error
-	if a, err := idle.Allocate(soon(t)); !errors.As(err, &refused) || refused.Code != 401 {
-		t.Errorf("a new allocation: got %v, %v, want error 401", a, err)
+	if a, err := idle.Allocate(soon(t)); !errors.As(err, &refused) || refused.Code != 508 {
+		t.Errorf("a new allocation: got %v, %v, want error 508", a, err)
 	}
 	c.check(t, "draining")
 	r.signals <- syscall.SIGHUP
@@ -329,5 +331,23 @@ func TestNotify(t *testing.T) {
 		if err != nil || string(buf[:n]) != want {
 			t.Errorf("got %q, %v, want %q", buf[:n], err, want)
 		}
+	}
+}
+
+// A key of coturn's turnadmin stands for a password, and the three kinds of listener serve.
+func TestKeysAndAuto(t *testing.T) {
+	key := md5.Sum([]byte("keyed:test:its password"))
+	r := serve(t, func(dir string, flags map[string][]string) {
+		write(t, dir, "users", fmt.Sprintf("alice:%s\nkeyed:0x%x\n", alicePassword, key))
+		flags["listen"] = []string{"auto://127.0.0.1:0", "tls://127.0.0.1:0"}
+	})
+	r.allocate(t, "keyed", "its password", nil)
+	r.allocate(t, "alice", alicePassword, nil)
+	r.tls = r.tcp
+	if got := r.serial(t); got != 1 {
+		t.Errorf("certificate %d by auto://, want 1", got)
+	}
+	if log := r.log.String(); strings.Contains(log, fmt.Sprintf("%x", key)) {
+		t.Error("the key is in the log")
 	}
 }

@@ -9,8 +9,8 @@ import (
 // usage writes what an allocation has relayed into the audit log.
 func (l *logs) usage(a turntcp.AllocationStats) {
 	d := a.Drops
-	dropped := d.NoPermission + d.NoChannel + d.Forbidden + d.Malformed + d.Unsent + d.TooOld + d.QueueFull
-	l.accounts.Info("usage", "client", a.Client, "user", a.User, "relay", a.Relay, "created", a.Created,
+	dropped := d.NoPermission + d.NoChannel + d.Forbidden + d.Malformed + d.Unsent + d.TooOld + d.QueueFull + d.TooFast
+	l.accounts.Info("usage", "connection", a.Connection, "client", a.Client, "user", a.User, "relay", a.Relay, "created", a.Created,
 		traffic("up", a.Up), traffic("down", a.Down), "dropped", dropped)
 }
 

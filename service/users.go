@@ -1,6 +1,8 @@
 package service
 
 import (
+	"crypto/md5" // of TURN's long-term keys
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"unicode"
@@ -9,8 +11,8 @@ import (
 // maxUser is the longest USERNAME of RFC 8489 section 14.3, in bytes.
 const maxUser = 508
 
-// parseUsers reads lines of name:password. The name ends at the first colon; everything behind it is
-// the password, spaces too. Empty lines, and lines that begin with #, are skipped. Errors name file,
+// parseUsers reads lines of name:password or name:0xKEY. The name ends at the first colon; everything
+// behind it is the password, spaces too. Empty lines, and lines that begin with #, are skipped. Errors name file,
 // line and column, and never what stands there.
 func parseUsers(path string, text []byte) (map[string]string, []error) {
 	users, lines := make(map[string]string), make(map[string]int)
@@ -46,12 +48,36 @@ func userProblem(name, password string, colon bool) (column int, what string) {
 		return 1, "a name with control characters, spaces around it, or not in UTF-8"
 	case password == "":
 		return behind, "no password behind the colon"
-	case strings.HasPrefix(password, "0x"):
-		return behind, "a key as coturn writes them (0x...): only passwords are supported, and none may begin with 0x"
+	case strings.HasPrefix(password, "0x") && parseKey(password) == nil:
+		return behind, "want 0x and the 32 hexadecimal digits of a key; no password may begin with 0x"
 	case !printable(password):
 		return behind, "a password with control characters, or not in UTF-8"
 	}
 	return 0, ""
+}
+
+// parseKey reads a key as coturn's turnadmin -k writes it, 0x and MD5(name:realm:password) in
+// hexadecimal digits; nil if it is none.
+func parseKey(text string) []byte {
+	digits, ok := strings.CutPrefix(text, "0x")
+	key, err := hex.DecodeString(digits)
+	if !ok || err != nil || len(key) != md5.Size {
+		return nil
+	}
+	return key
+}
+
+// splitUsers tells the users with a password from those with a key.
+func splitUsers(users map[string]string) (passwords map[string]string, keys map[string][]byte) {
+	passwords, keys = make(map[string]string), make(map[string][]byte)
+	for name, text := range users {
+		if key := parseKey(text); key != nil {
+			keys[name] = key
+		} else {
+			passwords[name] = text
+		}
+	}
+	return passwords, keys
 }
 
 // parseSecrets reads one secret per line, the newest first. Empty lines, and lines that begin with #,

@@ -28,6 +28,8 @@ func TestParseUsers(t *testing.T) {
 		{"no end of line, CRLF, comments, empty lines", "# users\r\n\r\nalice:a\r\n  \nbob:b", map[string]string{"alice": "a", "bob": "b"}, nil},
 		{"colons and spaces in the password", "alice: a:b \n", map[string]string{"alice": " a:b "}, nil},
 		{"a name beyond ASCII", "böb smith:ü\n", map[string]string{"böb smith": "ü"}, nil},
+		{"a key", "alice:0x" + strings.Repeat("0f", 16) + "\n", map[string]string{"alice": "0x" + strings.Repeat("0f", 16)}, nil},
+		{"a key too long", "alice:0x" + strings.Repeat("0f", 17) + "\n", nil, []string{"f:1:7: want 0x and the 32 hexadecimal digits of a key; no password may begin with 0x"}},
 		{"nothing", "", nil, []string{"f: no users: want lines of name:password"}},
 		{"several problems", "alice:a\nsecret\n:secret\nbob:\nalice:secret\n" + long + ":secret\n x:secret\nkey:0xsecret\nbell:sec\aret\n\xff:secret\n",
 			map[string]string{"alice": "a"}, []string{
@@ -37,7 +39,7 @@ func TestParseUsers(t *testing.T) {
 				"f:5:1: the same name as in line 1",
 				"f:6:1: a name of more than 508 bytes",
 				"f:7:1: a name with control characters, spaces around it, or not in UTF-8",
-				"f:8:5: a key as coturn writes them (0x...): only passwords are supported, and none may begin with 0x",
+				"f:8:5: want 0x and the 32 hexadecimal digits of a key; no password may begin with 0x",
 				"f:9:6: a password with control characters, or not in UTF-8",
 				"f:10:1: a name with control characters, spaces around it, or not in UTF-8",
 			}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -18,21 +19,36 @@ type serveCmd struct {
 	Config      string `placeholder:"FILE" help:"Settings in YAML, the flags' names with _ for -."`
 	CheckConfig bool   `help:"Check the settings and the files they name, and exit with 0 or 2."`
 
-	Listen         []string `placeholder:"URL" help:"tcp://HOST:PORT or tls://HOST:PORT. May be repeated."`
-	Cert           string   `placeholder:"FILE" help:"Certificate chain for TLS, in PEM."`
-	Key            string   `placeholder:"FILE" help:"The certificate's key, in PEM."`
-	Realm          string   `placeholder:"NAME" help:"What the credentials are valid for; your domain."`
-	Users          string   `placeholder:"FILE" help:"Users: lines of name:password."`
-	AuthSecretFile string   `placeholder:"FILE" help:"Secrets of the TURN REST API: one per line, the newest first."`
-	RelayIP        string   `name:"relay-ip" placeholder:"IP" help:"This host's IPv4 address that peers send to."`
-	RelayPorts     string   `placeholder:"FIRST-LAST" help:"UDP ports of the relays. Default 49152-65535."`
-	AllowPeer      []string `placeholder:"CIDR" help:"Whom relays may exchange data with besides each other. May be repeated. Default nobody."`
-	MaxConnections string   `placeholder:"N" help:"Connections at a time. Default 10000."`
-	MaxQueueDelay  string   `placeholder:"TIME" help:"Drop data that has waited longer for a slow client. Default 200ms."`
-	DrainTimeout   string   `placeholder:"TIME" help:"How long calls may go on after SIGTERM. Default 30s."`
-	Audit          string   `placeholder:"FILE" help:"Append who allocated what, as lines of JSON; - is standard output."`
-	LogFormat      string   `placeholder:"FORMAT" help:"text (default) or json, on standard error."`
-	LogLevel       string   `placeholder:"LEVEL" help:"debug, info (default), warn or error."`
+	Listen              []string `placeholder:"URL" help:"tcp://HOST:PORT, tls://HOST:PORT, or auto://HOST:PORT for both on one port. May be repeated."`
+	Cert                string   `placeholder:"FILE" help:"Certificate chain for TLS, in PEM."`
+	Key                 string   `placeholder:"FILE" help:"The certificate's key, in PEM."`
+	Realm               string   `placeholder:"NAME" help:"What the credentials are valid for; your domain."`
+	Users               string   `placeholder:"FILE" help:"Users: lines of name:password or name:0xKEY."`
+	AuthSecretFile      string   `placeholder:"FILE" help:"Secrets of the TURN REST API: one per line, the newest first."`
+	MaxCredentialTTL    string   `name:"max-credential-ttl" placeholder:"TIME" help:"Refuse REST credentials that expire later than that from now. Default any."`
+	RelayIP             []string `name:"relay-ip" placeholder:"IP" help:"This host's address that peers send to; EXTERNAL/LOCAL behind a NAT. May be repeated."`
+	RelayPorts          string   `placeholder:"FIRST-LAST" help:"UDP ports of the relays. Default 49152-65535."`
+	AllowPeer           []string `placeholder:"CIDR" help:"Whom relays may exchange data with besides each other: a range, private or public. May be repeated. Default nobody."`
+	DenyPeer            []string `placeholder:"CIDR" help:"Whom they may not, whoever is allowed. May be repeated."`
+	InsideOnly          bool     `help:"Allow private peers, and nobody of the internet."`
+	OldChannels         bool     `help:"Accept the channel numbers of RFC 5766, for coturn's client."`
+	ProxyProtocolFrom   []string `placeholder:"CIDR" help:"Load balancers whose connections begin with a PROXY header. May be repeated."`
+	MaxConnections      string   `placeholder:"N" help:"Connections at a time. Default 10000."`
+	MaxConnectionsPerIP string   `name:"max-connections-per-ip" placeholder:"N" help:"Connections of one address. A company comes from that of its proxy! Default any number."`
+	MaxHandshakes       string   `placeholder:"N" help:"TLS handshakes at a time. Default 512."`
+	MaxUserAllocations  string   `placeholder:"N" help:"Allocations of a user. Default any number."`
+	MaxPermissions      string   `placeholder:"N" help:"Permissions of an allocation. Default 256."`
+	MaxChannels         string   `placeholder:"N" help:"Channels of an allocation. Default 256."`
+	MaxUserRate         string   `placeholder:"RATE" help:"Bits per second of a user, each way: 500k, 4M. Default any."`
+	MaxTotalRate        string   `placeholder:"RATE" help:"Bits per second of all, each way: 500M, 1G. Default any."`
+	MaxQueueDelay       string   `placeholder:"TIME" help:"Drop data that has waited longer for a slow client. Default 200ms."`
+	HandshakeTimeout    string   `placeholder:"TIME" help:"For PROXY header and TLS handshake. Default 10s."`
+	RequestTimeout      string   `placeholder:"TIME" help:"How long a client may stay without an allocation. Default 1m."`
+	WriteTimeout        string   `placeholder:"TIME" help:"How long a client may take no data at all. Default 10s."`
+	DrainTimeout        string   `placeholder:"TIME" help:"How long calls may go on after SIGTERM. Default 30s."`
+	Audit               string   `placeholder:"FILE" help:"Append who allocated what, as lines of JSON; - is standard output."`
+	LogFormat           string   `placeholder:"FORMAT" help:"text (default) or json, on standard error."`
+	LogLevel            string   `placeholder:"LEVEL" help:"debug, info (default), warn or error."`
 }
 
 // Help is shown by turngate serve --help.
@@ -92,6 +108,8 @@ func givenFlags(k *kong.Context) map[string][]string {
 		switch v := k.FlagValue(p.Flag).(type) {
 		case string:
 			flags[p.Flag.Name] = []string{v}
+		case bool:
+			flags[p.Flag.Name] = []string{strconv.FormatBool(v)}
 		case []string:
 			flags[p.Flag.Name] = v
 		}

@@ -73,7 +73,7 @@ func startServer(t *testing.T, args ...string) *server {
 	s.program = start(t, nil, append([]string{"serve", "--listen", "tcp://127.0.0.1:0", "--listen", "tls://127.0.0.1:0",
 		"--cert", s.ca, "--key", filepath.Join(dir, "key.pem"), "--realm", "example.com", "--relay-ip", "127.0.0.1",
 		"--users", filepath.Join(dir, "users"), "--auth-secret-file", filepath.Join(dir, "secrets"),
-		"--allow-peer", "127.0.0.1/32", "--audit", filepath.Join(dir, "audit")}, args...)...)
+		"--allow-peer", "127.0.0.1/32", "--old-channels", "--audit", filepath.Join(dir, "audit")}, args...)...)
 	t.Cleanup(func() {
 		if s.ProcessState == nil {
 			s.Process.Kill()
@@ -166,10 +166,10 @@ func TestServeUclient(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				out, err := uclient(append(append([]string{"-t", "-c", "-y", "-n", "20", "-m", "2", "-l", "100", "-p", port,
+				out, err := uclient(append(append([]string{"-t", "-y", "-n", "20", "-m", "2", "-l", "100", "-p", port,
 					"-u", tt.user, "-w", tt.password}, tt.args...), host)...)
-				if err != nil || !strings.Contains(out, "tot_send_msgs=40, tot_recv_msgs=40") {
-					t.Errorf("turnutils_uclient: %v, want 40 messages there and back:\n%s", err, out)
+				if err != nil || !strings.Contains(out, "tot_send_msgs=80, tot_recv_msgs=80\n") {
+					t.Errorf("turnutils_uclient: %v, want 80 messages there and back:\n%s", err, out)
 				}
 			})
 		}
