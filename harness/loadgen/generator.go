@@ -26,6 +26,9 @@ type Config struct {
 	Window    time.Duration // of quality. Default 15 s
 	Opening   int           // set-ups at a time, where the step gives no rate. Default 8
 
+	// MaxLateness is the pacer's 99th percentile above which a step is void. Default 2 ms.
+	MaxLateness time.Duration
+
 	// Cause names why a tunnel failed, in a few words without addresses. Default is the error's text.
 	Cause func(error) string
 	// Fatal errors end a step at once: a rejected credential must not be tried again. Default none.
@@ -55,6 +58,9 @@ func (c *Config) setDefaults() error {
 	}
 	if c.Opening <= 0 {
 		c.Opening = 8
+	}
+	if c.MaxLateness <= 0 {
+		c.MaxLateness = 2 * time.Millisecond
 	}
 	if c.Cause == nil {
 		c.Cause = error.Error
@@ -139,6 +145,9 @@ func (g *Generator) Close() error {
 	g.work.Wait()
 	return nil
 }
+
+// Epoch is when the generator was made.
+func (g *Generator) Epoch() time.Time { return g.epoch }
 
 // Calls is how many are up.
 func (g *Generator) Calls() int {

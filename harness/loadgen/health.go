@@ -10,11 +10,8 @@ import (
 	"github.com/turngate/turngate/harness/measure"
 )
 
-// Above these a step says nothing about the path.
-const (
-	maxLateness = 2 * time.Millisecond // 99th percentile of the pacer
-	minSent     = 0.995                // share of what was due
-)
+// minSent is the share of what was due that the pacer must come to.
+const minSent = 0.995
 
 // judge finds the step void if the generator was the bottleneck. Anything else is left to others.
 func (g *Generator) judge(r *measure.Step, s Step, begun int) {
@@ -35,8 +32,8 @@ func (g *Generator) judge(r *measure.Step, s Step, begun int) {
 		// came to late is in the lateness. Unsent ones waited for the path, and are its loss.
 		gen.Sent = g.pacer.kept()
 	}
-	if late := gen.Lateness.Milliseconds(0.99); late > measure.Milliseconds(maxLateness) {
-		void("the generator was late: the 99th percentile of its pacer is %.1f ms, the most allowed %.0f ms; use fewer calls or a larger machine", late, measure.Milliseconds(maxLateness))
+	if late, most := gen.Lateness.Milliseconds(0.99), measure.Milliseconds(g.cfg.MaxLateness); late > most {
+		void("the generator was late: the 99th percentile of its pacer is %.1f ms, the most allowed %.0f ms; use fewer calls or a larger machine", late, most)
 	}
 	if gen.Sent < minSent {
 		void("the generator came to %.2f %% of what was due, the least allowed is %.1f %%", 100*gen.Sent, 100*minSent)

@@ -171,7 +171,7 @@ func TestLateness(t *testing.T) {
 	if l := p.takeLateness(); l.Count() != 1 || l.Milliseconds(1) < 50 {
 		t.Errorf("lateness %v, want 50 ms", l.Summary())
 	}
-	g := &Generator{pacer: p}
+	g := &Generator{pacer: p, cfg: Config{MaxLateness: 2 * time.Millisecond}}
 	late := measure.NewLatency()
 	late.Record(5 * time.Millisecond)
 	r := measure.Step{Generator: measure.Generator{Lateness: late}}

@@ -31,6 +31,7 @@ const (
 // Run brings the number of calls to that of the step, measures, and returns what it saw. If ctx ends,
 // that is the error, and the step holds what was measured until then. An error of Config.Fatal is
 // returned as well. The calls stay up for the next step.
+// The record's Start counts from Epoch.
 func (g *Generator) Run(ctx context.Context, s Step) (measure.Step, error) {
 	g.begin()
 	g.sweep()
@@ -110,7 +111,7 @@ func (c *call) reset(s span) {
 func (g *Generator) result(s Step, sp span) measure.Step {
 	seconds := (sp.end - sp.begin).Seconds()
 	r := measure.Step{
-		Name: s.Name, Kind: s.Kind, Direct: s.Direct, Calls: s.Calls, Seconds: seconds, Setup: g.setup.take(),
+		Name: s.Name, Kind: s.Kind, Direct: s.Direct, Calls: s.Calls, Start: sp.begin.Seconds(), Seconds: seconds, Setup: g.setup.take(),
 		Up: measure.Flow{Delay: measure.NewLatency()}, Down: measure.Flow{Delay: measure.NewLatency()},
 		Schedule: fmt.Sprintf("%016x", Hash(g.cfg.Profile, g.cfg.Seed, g.cfg.FirstCall, g.cfg.FirstCall+s.Calls, min(s.Duration, time.Minute))),
 	}

@@ -21,3 +21,17 @@ func LoadAverage() float64 {
 	}
 	return load
 }
+
+// CPUModel is the name of the first CPU (Linux's /proc/cpuinfo); "" where it is not known.
+func CPUModel() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}

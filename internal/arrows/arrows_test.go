@@ -45,7 +45,7 @@ var drawing = map[string]string{
 
 	// stages
 	"harness/loadgen":  "turntcp harness/measure",
-	"harness/loadtest": "harness/loadgen harness/measure",
+	"harness/loadtest": "proxyconnect turntcp harness/loadgen harness/measure",
 	"harness/matrix":   "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
 	"cmd/turngate":     "proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
 }

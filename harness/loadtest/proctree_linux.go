@@ -1,0 +1,101 @@
+package loadtest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/procfs"
+)
+
+// A processTree watches a process and its descendants: Squid's workers, authentication helpers.
+type processTree struct {
+	fs   procfs.FS
+	root int
+	last map[int]float64 // CPU seconds by process
+	own  float64         // of them, those of root
+	at   time.Time
+}
+
+// WatchProcess watches a process of this machine with all its descendants:
+//
+//	proc.cpu_cores          CPU time of the process itself, per second
+//	proc.helpers_cpu_cores  that of its descendants
+//	proc.rss_bytes          resident memory, all together; shared pages count for each
+//	proc.fds, proc.fd_limit descriptors of the process itself, and how many it may have
+//	proc.processes          how many there are
+func WatchProcess(pid int) (Watch, error) {
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := fs.Proc(pid); err != nil {
+		return nil, fmt.Errorf("process %d: %w", pid, err)
+	}
+	return &processTree{fs: fs, root: pid}, nil
+}
+
+// Sample implements Watch.
+func (t *processTree) Sample(context.Context) (map[string]float64, error) {
+	all, err := t.tree()
+	if err != nil {
+		return nil, err
+	}
+	now, values := time.Now(), map[string]float64{"proc.processes": float64(len(all))}
+	cpu := make(map[int]float64)
+	helpers := 0.0
+	for _, p := range all {
+		stat, err := p.Stat()
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		cpu[p.PID] = stat.CPUTime()
+		values["proc.rss_bytes"] += float64(stat.ResidentMemory())
+		if p.PID == t.root {
+			t.descriptors(p, values)
+			continue
+		}
+		// One that is new has used what it has since it was made, which is since the last look.
+		helpers += cpu[p.PID] - t.last[p.PID]
+	}
+	if seconds := now.Sub(t.at).Seconds(); t.last != nil {
+		values["proc.cpu_cores"] = (cpu[t.root] - t.last[t.root]) / seconds
+		values["proc.helpers_cpu_cores"] = helpers / seconds
+	}
+	t.last, t.at = cpu, now
+	return values, nil
+}
+
+func (t *processTree) descriptors(p procfs.Proc, values map[string]float64) {
+	if n, err := p.FileDescriptorsLen(); err == nil {
+		values["proc.fds"] = float64(n)
+	}
+	if l, err := p.Limits(); err == nil {
+		values["proc.fd_limit"] = float64(l.OpenFiles)
+	}
+}
+
+// tree is the root with its descendants.
+func (t *processTree) tree() ([]procfs.Proc, error) {
+	all, err := t.fs.AllProcs()
+	if err != nil {
+		return nil, err
+	}
+	children := make(map[int][]procfs.Proc)
+	var found []procfs.Proc
+	for _, p := range all {
+		if p.PID == t.root {
+			found = append(found, p)
+		}
+		if stat, err := p.Stat(); err == nil {
+			children[stat.PPID] = append(children[stat.PPID], p)
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("process %d, the proxy's, has ended", t.root)
+	}
+	for i := 0; i < len(found); i++ {
+		found = append(found, children[found[i].PID]...)
+	}
+	return found, nil
+}

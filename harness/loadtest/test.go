@@ -1,0 +1,237 @@
+package loadtest
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/turngate/turngate/harness/loadgen"
+	"github.com/turngate/turngate/harness/measure"
+)
+
+// A Test is a load on one way. Proxied, Direct, TURN and Profile must be set.
+type Test struct {
+	Command string // "load" or "size", for the record
+	Version string // of turngate
+	Note    string // what the figures depend on, in words
+
+	Proxied loadgen.Dial // the way under test
+	Direct  loadgen.Dial // the far ends' way, and the baseline's
+	TURN    TURN
+	Path    measure.Path
+
+	Profile    loadgen.Profile
+	Objectives []measure.Objective
+	Seed       uint64
+	Window     time.Duration // of quality. Default 15 s
+
+	// Baseline is how long the direct baseline is measured before the load. Default is a third of the
+	// first step, 5 to 30 s.
+	Baseline time.Duration
+
+	// MaxLateness is loadgen.Config's. Default 2 ms.
+	MaxLateness time.Duration
+
+	// AbortOnFail ends the run at the first step that breaks an objective.
+	AbortOnFail bool
+
+	Watches []Watch // what is looked at once a second besides
+
+	Progress func(Live)         // called once a second; may be nil
+	StepDone func(measure.Step) // called after each step; may be nil
+}
+
+// A Watch reads figures of something, once a second by one goroutine; rates are its own business. An
+// error is kept as something that could not be known.
+type Watch interface {
+	Sample(ctx context.Context) (map[string]float64, error)
+}
+
+// Live is how it goes.
+type Live struct {
+	Step     string
+	Calls    int
+	Elapsed  time.Duration // of the run
+	Snapshot loadgen.Snapshot
+	Values   map[string]float64 // of the watches
+}
+
+// A run is one execution of a Test.
+type run struct {
+	*Test
+	record  measure.Record
+	start   time.Time
+	direct  *loadgen.Generator
+	proxied *loadgen.Generator
+	rows    *rows
+}
+
+// Load runs the steps and judges them. If ctx ends, the record is partial: it holds what was measured.
+// An error says that nothing could be: the ways do not work, or the credentials were rejected.
+func (t *Test) Load(ctx context.Context, steps []loadgen.Step) (measure.Record, error) {
+	if len(steps) == 0 {
+		return measure.Record{}, errors.New("loadtest: no step")
+	}
+	r, err := t.begin(ctx)
+	if err != nil {
+		return r.record, err
+	}
+	defer r.close()
+	err = r.load(ctx, steps)
+	r.finish(ctx)
+	return r.record, err
+}
+
+func (t *Test) begin(ctx context.Context) (*run, error) {
+	r := &run{Test: t, start: time.Now()}
+	r.record = measure.Record{
+		Format: 1, Command: cmp.Or(t.Command, "load"), Run: strings.ToLower(rand.Text()[:12]), Seed: t.Seed, Started: r.start,
+		Conditions: t.conditions(), Path: t.Path, Profile: t.Profile.Record(), Objectives: t.Objectives, Steps: []measure.Step{},
+		Verdict: measure.Void,
+	}
+	r.record.Path.Direction = "one-way"
+	config := loadgen.Config{
+		Profile: t.Profile, Seed: t.Seed, Far: t.Direct, User: t.TURN.User, Password: t.TURN.Password,
+		Window: t.Window, MaxLateness: t.MaxLateness, Cause: Cause, Fatal: Rejected,
+	}
+	var errs []error
+	for _, way := range []struct {
+		dial loadgen.Dial
+		to   **loadgen.Generator
+	}{{t.Direct, &r.direct}, {t.Proxied, &r.proxied}} {
+		config.Near = way.dial
+		var err error
+		*way.to, err = loadgen.New(config)
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		r.close()
+		return r, err
+	}
+	if err := r.tryOut(ctx); err != nil {
+		r.close()
+		return r, err
+	}
+	r.rows = startRows(r)
+	return r, nil
+}
+
+func (r *run) close() {
+	for _, g := range []*loadgen.Generator{r.direct, r.proxied} {
+		if g != nil {
+			g.Close()
+		}
+	}
+	if r.rows != nil {
+		r.rows.close()
+	}
+}
+
+// tryOut opens one connection each way, so that a wrong address or password costs one attempt and no
+// run.
+func (r *run) tryOut(ctx context.Context) error {
+	for _, way := range []struct {
+		name string
+		dial loadgen.Dial
+	}{{"without the proxy, which the far ends and the baseline need", r.Direct}, {"through the proxy", r.Proxied}} {
+		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		conn, _, err := way.dial(ctx)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("the TURN server %s: %w", way.name, err)
+		}
+		conn.Close()
+	}
+	return nil
+}
+
+// load runs the baseline and the steps.
+func (r *run) load(ctx context.Context, steps []loadgen.Step) error {
+	baseline, err := r.baseline(ctx, steps[0])
+	if err != nil {
+		return quiet(ctx, err)
+	}
+	for _, s := range steps {
+		got, err := r.step(ctx, s, baseline)
+		if err != nil {
+			return quiet(ctx, err)
+		}
+		if r.AbortOnFail && got.Verdict == measure.Fail {
+			break
+		}
+	}
+	return nil
+}
+
+// quiet is nil for the end of the context: the record says that it is partial.
+func quiet(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// baseline measures the same calls without the proxy. A profile without media has nothing to compare.
+func (r *run) baseline(ctx context.Context, s loadgen.Step) (*measure.Step, error) {
+	if len(r.Profile.Streams) == 0 {
+		return nil, nil
+	}
+	length := r.Baseline
+	if length <= 0 {
+		length = min(30*time.Second, max(5*time.Second, s.Duration/3))
+	}
+	calls := s.Calls
+	got, err := r.measure(ctx, r.direct, loadgen.Step{
+		Name: fmt.Sprintf("direct, %d calls", calls), Kind: "baseline", Direct: true, Calls: calls, Duration: length}, nil)
+	if err != nil {
+		return nil, err
+	}
+	_, err = r.direct.Run(ctx, loadgen.Step{}) // its calls end
+	return &got, err
+}
+
+// step measures one step through the proxy.
+func (r *run) step(ctx context.Context, s loadgen.Step, baseline *measure.Step) (measure.Step, error) {
+	if s.Name == "" {
+		s.Name = fmt.Sprintf("%d calls", s.Calls)
+	}
+	s.Kind = cmp.Or(s.Kind, "load")
+	return r.measure(ctx, r.proxied, s, baseline)
+}
+
+func (r *run) measure(ctx context.Context, g *loadgen.Generator, s loadgen.Step, baseline *measure.Step) (measure.Step, error) {
+	r.rows.now(s.Name, s.Calls, g)
+	got, err := g.Run(ctx, s)
+	got.Start += g.Epoch().Sub(r.start).Seconds()
+	judge(&got, baseline, r.Objectives)
+	r.rows.summarise(&got)
+	if got.Seconds > 0 {
+		r.record.Steps = append(r.record.Steps, got)
+		if r.StepDone != nil {
+			r.StepDone(got)
+		}
+	}
+	return got, err
+}
+
+func (r *run) finish(ctx context.Context) {
+	r.record.Partial = ctx.Err() != nil
+	r.record.Seconds = time.Since(r.start).Seconds()
+	r.record.Rows, r.record.Unknown = r.rows.take()
+	overall(&r.record)
+	if r.record.Partial {
+		r.record.Reasons = append(r.record.Reasons, "the run was interrupted: "+context.Cause(ctx).Error())
+	}
+}
+
+func (t *Test) conditions() measure.Conditions {
+	return measure.Conditions{
+		Version: t.Version, Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, Kernel: measure.Kernel(),
+		CPU: measure.CPUModel(), CPUs: runtime.NumCPU(), Load: measure.LoadAverage(), Note: t.Note,
+	}
+}
