@@ -39,6 +39,7 @@ type stdio struct {
 type cli struct {
 	Check      checkCmd      `cmd:"" help:"Say why TURN does not get through a proxy, and what to do about it."`
 	Matrix     matrixCmd     `cmd:"" help:"Carry TURN through every proxy and authentication, and print a table."`
+	Load       loadCmd       `cmd:"" help:"Offer calls through a proxy, measure them beside the same without it, and judge."`
 	Lab        labCmd        `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`
 	Connect    connectCmd    `cmd:"" help:"Join standard input and output to a tunnel (ssh's ProxyCommand)."`
 	Serve      serveCmd      `cmd:"" help:"Run the TURN server."`

@@ -70,18 +70,29 @@ func (g *Generator) begin() {
 	g.wanted, g.opened, g.lost, g.causes, g.farLost, g.starved = 0, 0, nil, make(map[string]int), false, nil
 }
 
-// measure lets the span of the step go by.
-func (g *Generator) measure(ctx context.Context, s Step) span {
-	now := time.Since(g.epoch)
-	sp := span{begin: now + lead, end: now + lead + s.Duration, window: g.cfg.Window}
+// prepare makes all calls count anew, from a moment on that is not yet there when all of them know.
+func (g *Generator) prepare(d time.Duration) (sp span) {
 	g.resetShards()
 	g.pacer.takeLateness()
 	g.mu.Lock()
-	g.current = sp
-	for _, c := range g.calls {
-		c.reset(sp)
+	defer g.mu.Unlock()
+	for range 10 { // a machine that is that slow finds its pacer late, too
+		now := time.Since(g.epoch)
+		sp = span{begin: now + lead, end: now + lead + d, window: g.cfg.Window}
+		for _, c := range g.calls {
+			c.reset(sp)
+		}
+		if time.Since(g.epoch) < sp.begin {
+			break
+		}
 	}
-	g.mu.Unlock()
+	g.current = sp
+	return sp
+}
+
+// measure lets the span of the step go by.
+func (g *Generator) measure(ctx context.Context, s Step) span {
+	sp := g.prepare(s.Duration)
 	churn, stop := context.WithCancel(ctx)
 	churned := make(chan struct{})
 	go func() {
@@ -90,7 +101,7 @@ func (g *Generator) measure(ctx context.Context, s Step) span {
 			g.churn(churn, s.Churn)
 		}
 	}()
-	if !wait(ctx, lead+s.Duration) {
+	if !wait(ctx, sp.end-time.Since(g.epoch)) {
 		sp.end = max(sp.begin, min(sp.end, time.Since(g.epoch)))
 	}
 	stop()

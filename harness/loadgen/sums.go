@@ -34,6 +34,9 @@ func (s *sums) add(c *call) {
 		h.mu.Lock()
 		for i := range h.streams {
 			s.streams[i].add(&h.streams[i])
+			if h.streams[i].received > 1 { // of the last window
+				c.g.shard(c.index).recordJitter(i, time.Duration(h.streams[i].jitter))
+			}
 		}
 		both = append(both, slices.Clone(h.windows))
 		h.mu.Unlock()

@@ -12,9 +12,10 @@ const module = "github.com/turngate/turngate/"
 // drawing says for each package of ours which others of ours it may import. An import goes from
 // stage to witness to carrier to mechanism, never back.
 var drawing = map[string]string{
-	"internal/peers":    "",
-	"internal/arrows":   "",
-	"internal/flatyaml": "",
+	"internal/peers":      "",
+	"internal/arrows":     "",
+	"internal/relaybench": "turntcp internal/peers",
+	"internal/flatyaml":   "",
 
 	// mechanisms
 	"ntlm":                   "ntlm/internal/nlmp ntlm/internal/spnego",
@@ -47,7 +48,7 @@ var drawing = map[string]string{
 	"harness/loadgen":  "turntcp harness/measure",
 	"harness/loadtest": "proxyconnect turntcp harness/loadgen harness/measure",
 	"harness/matrix":   "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
-	"cmd/turngate":     "proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
+	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/loadgen harness/loadtest harness/measure proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
 }
 
 func TestArrows(t *testing.T) {

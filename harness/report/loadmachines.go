@@ -1,0 +1,148 @@
+package report
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/turngate/turngate/harness/measure"
+)
+
+// RecordJUnit writes a test case per objective and per step that was judged; void is an error, since
+// nothing could be judged.
+func RecordJUnit(w io.Writer, r measure.Record) error {
+	suite := junitSuite{
+		Name: "turngate " + r.Command + ", " + r.Profile.Name, Time: fmt.Sprintf("%.3f", r.Seconds),
+		Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
+	}
+	for _, o := range r.Objectives {
+		tc := junitTestCase{Class: "turngate." + r.Command + ".objective", Name: o.Metric, Time: "0"}
+		switch {
+		case !o.Measured:
+			tc.Skipped = &junitMessage{Message: "not measured"}
+			suite.Skipped++
+		case o.Verdict == measure.Fail:
+			tc.Failure = &junitMessage{Message: fmt.Sprintf("%s is %s, want %s", o.Metric, figure(o.Metric, o.Got), want(o)), Text: o.Source}
+			suite.Failures++
+		}
+		suite.Cases = append(suite.Cases, tc)
+	}
+	for _, s := range r.Steps {
+		if s.Kind == "search" || s.Kind == "model" {
+			continue // these may fail
+		}
+		suite.Cases = append(suite.Cases, stepCase(r.Command, s, &suite))
+	}
+	suite.Tests = len(suite.Cases)
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	e := xml.NewEncoder(w)
+	e.Indent("", "  ")
+	if err := e.Encode(junitSuites{Suite: suite}); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, "\n")
+	return err
+}
+
+func stepCase(command string, s measure.Step, suite *junitSuite) junitTestCase {
+	tc := junitTestCase{Class: "turngate." + command + ".step", Name: s.Name, Time: fmt.Sprintf("%.3f", s.Seconds)}
+	message := &junitMessage{Message: strings.Join(s.Reasons, "; ")}
+	switch s.Verdict {
+	case measure.Fail:
+		tc.Failure = message
+		suite.Failures++
+	case measure.Void:
+		tc.Error = message
+		suite.Errors++
+	}
+	return tc
+}
+
+// RecordMarkdown writes a summary for a CI system's page.
+func RecordMarkdown(w io.Writer, r measure.Record) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### turngate %s: %s\n\n", r.Command, r.Verdict)
+	if r.Size != nil {
+		fmt.Fprintf(&b, "%s\n\n", escapeMarkdown(r.Size.Sentence))
+	}
+	for _, reason := range r.Reasons {
+		fmt.Fprintf(&b, "- %s\n", escapeMarkdown(reason))
+	}
+	b.WriteString("\n| objective | want | got | verdict |\n|---|--:|--:|---|\n")
+	for _, o := range r.Objectives {
+		got := "not measured"
+		if o.Measured {
+			got = figure(o.Metric, o.Got)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", o.Metric, escapeMarkdown(want(o)), got, o.Verdict)
+	}
+	b.WriteString("\n<details><summary>all steps</summary>\n\n```\n")
+	stepsText(&b, r.Steps)
+	fmt.Fprintf(&b, "```\n\n</details>\n\n%s\n", escapeMarkdown(conditionsText(r)))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// RecordHLog writes all histograms as an HdrHistogram log of microseconds, tagged by step and stream,
+// for the viewers that read such logs.
+func RecordHLog(w io.Writer, r measure.Record) error {
+	log := hdrhistogram.NewHistogramLogWriter(w)
+	if err := log.OutputLogFormatVersion(); err != nil {
+		return err
+	}
+	if err := log.OutputStartTime(r.Started.UnixMilli()); err != nil {
+		return err
+	}
+	if err := log.OutputLegend(); err != nil {
+		return err
+	}
+	for _, s := range r.Steps {
+		begin := r.Started.Add(time.Duration(s.Start * float64(time.Second)))
+		end := begin.Add(time.Duration(s.Seconds * float64(time.Second)))
+		for _, t := range taggedOf(s) {
+			if t.l == nil || t.l.Count() == 0 {
+				continue
+			}
+			h := t.l.Clone().Histogram()
+			h.SetTag(tag(s.Name + "." + t.name))
+			h.SetStartTimeMs(begin.UnixMilli())
+			h.SetEndTimeMs(end.UnixMilli())
+			if err := log.OutputIntervalHistogram(h); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+type tagged struct {
+	name string
+	l    *measure.Latency
+}
+
+func taggedOf(s measure.Step) []tagged {
+	list := []tagged{{"delay.up", s.Up.Delay}, {"delay.down", s.Down.Delay}, {"pacer", s.Generator.Lateness}}
+	for i, q := range s.Streams {
+		list = append(list, tagged{fmt.Sprintf("stream%d.%s.delay", i, q.Name), q.Delay}, tagged{fmt.Sprintf("stream%d.%s.jitter", i, q.Name), q.Jitter})
+	}
+	for _, p := range s.Setup {
+		list = append(list, tagged{"setup." + p.Name, p.Took})
+	}
+	return list
+}
+
+// tag leaves out what separates fields in the log.
+func tag(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || r == ',' || r == '\n' || r == '\r' {
+			return '_'
+		}
+		return r
+	}, s)
+}
