@@ -13,7 +13,6 @@ type processTree struct {
 	fs   procfs.FS
 	root int
 	last map[int]float64 // CPU seconds by process
-	own  float64         // of them, those of root
 	at   time.Time
 }
 
