@@ -54,6 +54,7 @@ type Config struct {
 
 	DrainTimeout time.Duration
 	Audit        string // path, "-" for standard output, "" for none
+	Metrics      string // host:port of the metrics, "" for none
 	LogJSON      bool
 	LogLevel     slog.Level
 
@@ -119,7 +120,7 @@ func (l *loader) config() *Config {
 		Users: l.text("users"), AuthSecretFile: l.text("auth-secret-file"),
 		TURN:         l.turn(),
 		DrainTimeout: l.duration("drain-timeout", 30*time.Second, 0, 24*time.Hour),
-		Audit:        l.text("audit"),
+		Audit:        l.text("audit"), Metrics: l.metrics(),
 	}
 	c.TURN.Realm = c.Realm
 	c.LogJSON = l.choice("log-format", "text", "json") == "json"
@@ -130,6 +131,18 @@ func (l *loader) config() *Config {
 	}
 	l.pairOfFiles(c)
 	return c
+}
+
+// metrics is an address to listen on.
+func (l *loader) metrics() string {
+	v, given := l.one("metrics")
+	if !given {
+		return ""
+	}
+	if _, port, err := net.SplitHostPort(v.text); err != nil || port == "" {
+		l.fail(v, "%q: want HOST:PORT", v.text)
+	}
+	return v.text
 }
 
 // pairOfFiles wants certificate and key together, and both where there is a TLS listener.

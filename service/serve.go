@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,7 +32,7 @@ func Serve(ctx context.Context, c *Config, p Process) error {
 	if err != nil {
 		return err
 	}
-	s := &service{config: c, log: logs.service, logs: logs}
+	s := &service{config: c, log: logs.service, logs: logs, ledger: newLedger()}
 	s.live.current.Store(c.initial)
 	addrs, err := s.start()
 	if err != nil {
@@ -44,6 +45,7 @@ func Serve(ctx context.Context, c *Config, p Process) error {
 	s.untilStopped(ctx, p.Signals)
 	s.drain(p.Signals)
 	err = s.server.Close()
+	s.watch.close()
 	s.log.Info("stopped")
 	return errors.Join(err, logs.close())
 }
@@ -56,8 +58,10 @@ type service struct {
 	live   live
 	server *turntcp.Server
 	gates  []*gate
+	ledger *ledger
+	watch  *monitor
 
-	draining bool
+	draining atomic.Bool
 }
 
 // start listens everywhere or nowhere.
@@ -68,6 +72,13 @@ func (s *service) start() ([]net.Addr, error) {
 	}
 	if err := s.listen(); err != nil {
 		return nil, errors.Join(err, s.server.Close())
+	}
+	if s.watch, err = s.startMonitor(); err != nil {
+		s.closeGates()
+		return nil, errors.Join(err, s.server.Close())
+	}
+	if port, ok := s.watch.port(); ok {
+		s.server.RefusePort(port)
 	}
 	for _, w := range s.config.Warnings {
 		s.log.Warn(w)
@@ -82,6 +93,7 @@ func (s *service) start() ([]net.Addr, error) {
 			start = s.server.StartTLS
 		}
 		if err := start(s.gates[i]); err != nil {
+			s.watch.close()
 			return nil, errors.Join(err, s.server.Close())
 		}
 		addrs = append(addrs, s.gates[i].Addr())
@@ -108,8 +120,12 @@ func relayNames(addrs []turntcp.RelayAddr) string {
 func (s *service) turn() turntcp.Config {
 	c, t := s.config, s.config.TURN
 	t.Credentials, t.Logger = &s.live, s.logs.server
-	if s.logs.accounts != nil {
-		t.OnAllocationEnd = s.logs.usage
+	t.OnPeerRefused = s.ledger.refuse
+	t.OnAllocationEnd = func(a turntcp.AllocationStats) {
+		s.ledger.end(a)
+		if s.logs.accounts != nil {
+			s.logs.usage("usage", a)
+		}
 	}
 	if c.Cert != "" {
 		t.TLS = &tls.Config{GetCertificate: s.live.certificate}
@@ -122,9 +138,7 @@ func (s *service) listen() error {
 	for _, l := range s.config.Listeners {
 		opened, err := net.Listen("tcp", l.Address)
 		if err != nil {
-			for _, g := range s.gates {
-				g.Close()
-			}
+			s.closeGates()
 			return fmt.Errorf("%v: %w", l, err)
 		}
 		s.gates = append(s.gates, newGate(opened))
@@ -132,10 +146,20 @@ func (s *service) listen() error {
 	return nil
 }
 
+func (s *service) closeGates() {
+	for _, g := range s.gates {
+		g.Close()
+	}
+}
+
 // untilStopped reloads until it is time to end.
 func (s *service) untilStopped(ctx context.Context, signals <-chan os.Signal) {
+	live := time.NewTicker(liveEvery)
+	defer live.Stop()
 	for {
 		select {
+		case <-live.C:
+			s.auditLive()
 		case sig := <-signals:
 			if sig != syscall.SIGHUP {
 				s.log.Info("signal", "signal", sig.String())
@@ -151,7 +175,7 @@ func (s *service) untilStopped(ctx context.Context, signals <-chan os.Signal) {
 // reload reads users, secrets and certificate again, and takes all of them or, if anything is wrong
 // with one, none. The audit file is opened anew in any case.
 func (s *service) reload() {
-	if !s.draining {
+	if !s.draining.Load() {
 		s.notify("RELOADING=1")
 		defer s.notify("READY=1")
 	}
@@ -180,7 +204,7 @@ const drainPoll = 50 * time.Millisecond
 // gone, the time is up, or another signal wants it so.
 func (s *service) drain(signals <-chan os.Signal) {
 	s.notify("STOPPING=1")
-	s.draining = true
+	s.draining.Store(true)
 	s.server.Drain()
 	for _, g := range s.gates {
 		if err := g.stop(); err != nil {

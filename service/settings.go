@@ -41,6 +41,7 @@ var settings = []setting{
 	{name: "request-timeout"},
 	{name: "write-timeout"},
 	{name: "drain-timeout"},
+	{name: "metrics"},
 	{name: "audit"},
 	{name: "log-format"},
 	{name: "log-level"},

@@ -47,6 +47,7 @@ type serveCmd struct {
 	WriteTimeout        string   `placeholder:"TIME" help:"How long a client may take no data at all. Default 10s."`
 	DrainTimeout        string   `placeholder:"TIME" help:"How long calls may go on after SIGTERM. Default 30s."`
 	Audit               string   `placeholder:"FILE" help:"Append who allocated what, as lines of JSON; - is standard output."`
+	Metrics             string   `placeholder:"HOST:PORT" help:"Serve Prometheus metrics at /metrics, and /healthz and /readyz. Default nowhere."`
 	LogFormat           string   `placeholder:"FORMAT" help:"text (default) or json, on standard error."`
 	LogLevel            string   `placeholder:"LEVEL" help:"debug, info (default), warn or error."`
 }
