@@ -95,10 +95,7 @@ func (t *Test) begin(ctx context.Context) (*run, error) {
 		Verdict: measure.Void,
 	}
 	r.record.Path.Direction = "one-way"
-	config := loadgen.Config{
-		Profile: t.Profile, Seed: t.Seed, Far: t.Direct, User: t.TURN.User, Password: t.TURN.Password,
-		Window: t.Window, MaxLateness: t.MaxLateness, Cause: Cause, Fatal: Rejected,
-	}
+	config := t.config()
 	var errs []error
 	for _, way := range []struct {
 		dial loadgen.Dial
@@ -119,6 +116,14 @@ func (t *Test) begin(ctx context.Context) (*run, error) {
 	}
 	r.rows = startRows(r)
 	return r, nil
+}
+
+// config is that of a generator without its near way.
+func (t *Test) config() loadgen.Config {
+	return loadgen.Config{
+		Profile: t.Profile, Seed: t.Seed, Far: t.Direct, User: t.TURN.User, Password: t.TURN.Password,
+		Window: t.Window, MaxLateness: t.MaxLateness, Cause: Cause, Fatal: Rejected,
+	}
 }
 
 func (r *run) close() {
