@@ -10,8 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Many datagrams for one system call: recvmmsg(2) and sendmmsg(2). The batches are borrowed from
-// pools while there is something in them, so an allocation at rest needs none.
+// Many datagrams for one system call: recvmmsg(2) and sendmmsg(2), and several in one message of those by
+// segmentation (segment_linux.go). The batches are borrowed from pools while there is something in them,
+// so an allocation at rest needs none.
 
 const (
 	sendBatchSize = 64
@@ -38,12 +39,16 @@ func portBytes(a *unix.RawSockaddrInet4) []byte {
 // A sendBatch is datagrams to be sent from one socket. It refers to the payloads, it has no copies.
 type sendBatch struct {
 	n     int
-	msgs  [sendBatchSize]mmsghdr
 	iovs  [sendBatchSize]unix.Iovec
 	names [sendBatchSize]unix.RawSockaddrInet4
 
-	next  int // of those not sent yet
-	sent  int // by the last call
+	// What send makes of them: messages of one datagram, or of several.
+	count    int
+	msgs     [sendBatchSize]mmsghdr
+	controls [sendBatchSize]segmentControl
+
+	next  int // of the messages that are not sent yet
+	sent  int // messages, by the last call
 	errno unix.Errno
 	once  func(fd uintptr) bool
 }
@@ -52,10 +57,8 @@ var sendBatches = sync.Pool{New: func() any {
 	b := new(sendBatch)
 	for i := range b.msgs {
 		b.names[i].Family = unix.AF_INET
-		b.msgs[i].Name = (*byte)(unsafe.Pointer(&b.names[i]))
 		b.msgs[i].Namelen = unix.SizeofSockaddrInet4
-		b.msgs[i].Iov = &b.iovs[i]
-		b.msgs[i].SetIovlen(1)
+		b.controls[i].prepare()
 	}
 	b.once = b.sendOnce
 	return b
@@ -76,21 +79,30 @@ func (b *sendBatch) full() bool { return b.n == sendBatchSize }
 // send sends all and empties the batch. What the kernel refuses is left out. It waits while the
 // socket's buffer is full, until the relay is closed at most.
 func (b *sendBatch) send(r *relay) (packets, bytes, failed int) {
-	for b.next = 0; b.next < b.n; {
+	b.group(0, r.largestSegment)
+	for first := 0; first < b.n; { // the datagram that msgs[next] begins with
 		if err := r.raw.Write(b.once); err != nil {
-			failed += b.n - b.next
+			failed += b.n - first
 			break
 		}
 		if b.errno != 0 {
-			failed++
+			if r.cannotSegment(b.errno, &b.msgs[b.next]) {
+				b.group(first, r.largestSegment)
+				continue
+			}
+			failed += int(b.msgs[b.next].Iovlen)
+			first += int(b.msgs[b.next].Iovlen)
 			b.next++
 			continue
 		}
-		for _, iov := range b.iovs[b.next : b.next+b.sent] {
-			bytes += int(iov.Len)
+		for range b.sent {
+			for range b.msgs[b.next].Iovlen {
+				bytes += int(b.iovs[first].Len)
+				packets++
+				first++
+			}
+			b.next++
 		}
-		packets += b.sent
-		b.next += b.sent
 	}
 	for i := range b.iovs[:b.n] {
 		b.iovs[i].Base = nil
@@ -99,24 +111,34 @@ func (b *sendBatch) send(r *relay) (packets, bytes, failed int) {
 	return packets, bytes, failed
 }
 
+// sendOnce makes one system call. For one datagram sendto has less to look at.
 func (b *sendBatch) sendOnce(fd uintptr) bool {
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&b.msgs[b.next])), uintptr(b.n-b.next), 0, 0, 0)
-		b.sent, b.errno = int(n), errno
-		if errno != unix.EINTR {
-			return errno != unix.EAGAIN
+		var n uintptr
+		m := &b.msgs[b.next]
+		if b.count-b.next == 1 && m.Iovlen == 1 {
+			_, _, b.errno = unix.Syscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(m.Iov.Base)), uintptr(m.Iov.Len), 0,
+				uintptr(unsafe.Pointer(m.Name)), unix.SizeofSockaddrInet4)
+			n = 1
+		} else {
+			n, _, b.errno = unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(m)), uintptr(b.count-b.next), 0, 0, 0)
+		}
+		b.sent = int(n)
+		if b.errno != unix.EINTR {
+			return b.errno != unix.EAGAIN
 		}
 	}
 }
 
 // An inbox is datagrams that have been received, and room for the frames that they become.
 type inbox struct {
-	n     int
-	msgs  [inboxSize]mmsghdr
-	iovs  [inboxSize]unix.Iovec
-	names [inboxSize]unix.RawSockaddrInet4
-	buf   []byte
-	out   []byte
+	n        int
+	msgs     [inboxSize]mmsghdr
+	iovs     [inboxSize]unix.Iovec
+	names    [inboxSize]unix.RawSockaddrInet4
+	controls [inboxSize]segmentControl
+	buf      []byte
+	out      []byte
 }
 
 var inboxes = sync.Pool{New: func() any {
@@ -128,23 +150,37 @@ var inboxes = sync.Pool{New: func() any {
 		in.msgs[i].Namelen = unix.SizeofSockaddrInet4
 		in.msgs[i].Iov = &in.iovs[i]
 		in.msgs[i].SetIovlen(1)
+		in.controls[i].attach(&in.msgs[i])
 	}
 	return in
 }}
 
+// count is how many messages there are, each of one datagram or of several from the same peer.
 func (in *inbox) count() int { return in.n }
 
-func (in *inbox) datagram(i int) (from netip.AddrPort, payload []byte) {
+// message returns datagrams that came from one peer, one after the other, each of the size given but the
+// last, which may be shorter.
+func (in *inbox) message(i int) (from netip.AddrPort, datagrams []byte, size int) {
 	a := &in.names[i]
 	from = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), binary.BigEndian.Uint16(portBytes(a)))
-	return from, in.buf[i*inboxStride:][:in.msgs[i].n]
+	datagrams = in.buf[i*inboxStride:][:in.msgs[i].n]
+	if size = in.controls[i].received(&in.msgs[i]); size == 0 {
+		size = len(datagrams)
+	}
+	return from, datagrams, size
 }
 
 func (in *inbox) receive(fd uintptr) unix.Errno {
+	for i := range in.n {
+		in.controls[i].attach(&in.msgs[i]) // the kernel has shortened it
+	}
+	in.n = 0
 	for {
 		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.msgs[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
-		if errno != unix.EINTR {
+		if errno == 0 {
 			in.n = int(n)
+		}
+		if errno != unix.EINTR {
 			return errno
 		}
 	}
@@ -155,11 +191,15 @@ type batching struct {
 	raw      syscall.RawConn
 	readable func(fd uintptr) bool // receiveReady, made once
 	broken   error
+
+	largestSegment int // in bytes, of what is sent by segmentation; of the goroutine that sends
 }
 
 func (r *relay) prepare() (err error) {
 	r.readable = r.receiveReady
-	r.raw, err = r.UDPConn.SyscallConn()
+	if r.raw, err = r.UDPConn.SyscallConn(); err == nil && r.isIPv4() {
+		r.largestSegment = segmentation(r.raw)
+	}
 	return err
 }
 

@@ -54,7 +54,10 @@ type inbox struct {
 
 func (in *inbox) count() int { return 1 }
 
-func (in *inbox) datagram(int) (from netip.AddrPort, payload []byte) { return in.from, in.buf[:in.n] }
+// message returns the datagram, and its size again.
+func (in *inbox) message(int) (from netip.AddrPort, datagrams []byte, size int) {
+	return in.from, in.buf[:in.n], in.n
+}
 
 // batching is what a relay needs for its batches: nothing here.
 type batching struct{}

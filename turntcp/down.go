@@ -1,6 +1,9 @@
 package turntcp
 
-import "net/netip"
+import (
+	"net/netip"
+	"sync/atomic"
+)
 
 // Downwards: from the peers to the client. All datagrams that one system call brought go out in one
 // write, unless they are more than maxSegment.
@@ -14,30 +17,44 @@ const maxSegment = 16 << 10
 func (f *flow) down(in *inbox) {
 	out := burst{frames: in.out[:0], counts: &f.counts}
 	for i := range in.count() {
-		from, payload := in.datagram(i)
-		from = f.relay.rs.known(netip.AddrPortFrom(plain(from.Addr()), from.Port()))
-		channel, permitted := f.table.channel(from)
-		switch {
-		case !permitted:
-			f.counts.noPermission.Add(1)
-			continue
-		case !f.relay.rs.permits(from):
-			f.counts.forbidden.Add(1)
-			continue
-		case !f.downRate.pass(len(payload)):
-			f.counts.tooFast.Add(1)
-			continue
+		from, datagrams, size := in.message(i)
+		from, channel, refused := f.sender(from)
+		for more := true; more; more = len(datagrams) > 0 {
+			payload := datagrams[:min(size, len(datagrams))]
+			datagrams = datagrams[len(payload):]
+			switch {
+			case refused != nil:
+				refused.Add(1)
+				continue
+			case !f.downRate.pass(len(payload)):
+				f.counts.tooFast.Add(1)
+				continue
+			}
+			if len(out.frames) > 0 && len(out.frames)+len(payload)+maxOverhead > maxSegment {
+				_ = f.conn.send(out) // its failure ends the connection
+				out = burst{frames: out.frames[:0], counts: &f.counts}
+			}
+			out.append(from, channel, payload)
 		}
-		if len(out.frames) > 0 && len(out.frames)+len(payload)+maxOverhead > maxSegment {
-			_ = f.conn.send(out) // its failure ends the connection
-			out = burst{frames: out.frames[:0], counts: &f.counts}
-		}
-		out.append(from, channel, payload)
 	}
 	if len(out.frames) > 0 {
 		_ = f.conn.send(out)
 	}
 	in.out = out.frames
+}
+
+// sender returns who a datagram is from, as the client knows him, and by which channel it goes, or what to
+// count it as if it may not pass.
+func (f *flow) sender(at netip.AddrPort) (from netip.AddrPort, channel uint16, refused *atomic.Uint64) {
+	from = f.relay.rs.known(netip.AddrPortFrom(plain(at.Addr()), at.Port()))
+	channel, permitted := f.table.channel(from)
+	switch {
+	case !permitted:
+		refused = &f.counts.noPermission
+	case !f.relay.rs.permits(from):
+		refused = &f.counts.forbidden
+	}
+	return from, channel, refused
 }
 
 // A burst is frames that came together. Those of data belong to an allocation, whose counters they

@@ -28,14 +28,10 @@ func (f *flow) sendAlone(to netip.AddrPort, payload []byte) {
 
 // downAlone relays a datagram that came to an IPv6 relay.
 func (f *flow) downAlone(from netip.AddrPort, l *letter, n int) {
-	from = f.relay.rs.known(netip.AddrPortFrom(plain(from.Addr()), from.Port()))
-	channel, permitted := f.table.channel(from)
+	from, channel, refused := f.sender(from)
 	switch {
-	case !permitted:
-		f.counts.noPermission.Add(1)
-		return
-	case !f.relay.rs.permits(from):
-		f.counts.forbidden.Add(1)
+	case refused != nil:
+		refused.Add(1)
 		return
 	case !f.downRate.pass(n):
 		f.counts.tooFast.Add(1)
