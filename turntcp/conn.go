@@ -53,6 +53,8 @@ type conn struct {
 	verdict   stun.ErrorCode // on the request as a whole; 0 if it is acceptable
 	refusal   stun.ErrorCode // what we refuse it with, if pion has another word for it
 	rejected  int            // credentials in a row
+	taken     bool           // we answer the request, pion's answer is not sent
+	stream    *stream        // what the connection is for, from the next read on
 
 	mu      sync.Mutex
 	reason  error   // why the connection was hung up
@@ -83,13 +85,23 @@ func (c *conn) serve() {
 
 // ReadFrom returns the next request; all else is not for pion. After an error the connection is over.
 func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
+	if c.stream != nil {
+		err := c.splice()
+		c.end(err)
+		return 0, nil, err
+	}
 	frame, err := c.next()
 	c.up.flush()
 	if err != nil {
 		c.end(err)
 		return 0, nil, err
 	}
-	c.request, c.signer, c.wish, c.verdict, c.refusal = frame, signer{}, wish{}, 0, 0
+	c.request, c.signer, c.wish, c.verdict, c.refusal, c.taken = frame, signer{}, wish{}, 0, 0, false
+	if c.bindsAtOnce() {
+		err := c.splice()
+		c.end(err)
+		return 0, nil, err
+	}
 	n := copy(p, c.shown(frame))
 	c.request = p[:n]
 	return n, c.nc.RemoteAddr(), nil
@@ -134,6 +146,9 @@ func (c *conn) setIdleDeadline() {
 
 // WriteTo sends a response of pion's.
 func (c *conn) WriteTo(p []byte, _ net.Addr) (int, error) {
+	if c.taken {
+		return len(p), nil
+	}
 	if err := c.send(burst{frames: c.correct(p)}); err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package turntcp
 
 import (
+	"context"
 	"errors"
 	"net"
 	"time"
@@ -75,7 +76,7 @@ func (c *conn) find(username string) bool {
 	case !ok || len(account.Passwords)+len(account.Keys) == 0:
 		c.reject(username, "unknown user")
 		return false
-	case expired && c.flow() == nil:
+	case expired && c.flow() == nil && Frame(c.request).messageType() != typeConnectionBind:
 		c.reject(username, "expired")
 		return false
 	case c.srv.cfg.MaxCredentialTTL > 0 && account.Expires.After(time.Now().Add(c.srv.cfg.MaxCredentialTTL)):
@@ -122,11 +123,17 @@ func (c *conn) authenticated(_, _ net.Addr, _, user, _, _ string, ok bool) {
 		return
 	}
 	c.rejected = 0
+	c.keepNonce()
 	c.mu.Lock()
 	c.setIdleDeadline()
 	c.mu.Unlock()
+	if Frame(c.request).hasUnknown() {
+		return
+	}
 	c.verdict = c.judge(c.request)
-	c.replyMismatch()
+	if !c.replyMismatch() {
+		c.takeOver()
+	}
 }
 
 // permit is where pion asks about a peer of CreatePermission or ChannelBind. They have been judged.
@@ -138,16 +145,26 @@ func (c *conn) permit(net.Addr, net.IP) bool {
 // A relayGenerator opens the relays of one connection, for pion.
 type relayGenerator struct {
 	conn     *conn
-	last     *relay
+	last     *relay    // or
+	lastTCP  *tcpRelay // that was opened last
 	reserved token
+}
+
+// give makes the relay that was opened last that of an allocation. pion reads it after that.
+func (g *relayGenerator) give(f *flow) {
+	if g.lastTCP != nil {
+		f.tcp, g.lastTCP = g.lastTCP, nil
+		f.lives, f.dies = context.WithCancel(g.conn.srv.stop)
+		f.tcp.deliver, f.tcp.drained = f.accepted, f.end
+		return
+	}
+	f.relay, f.reserved, g.last = g.last, g.reserved, nil
+	f.relay.deliver, f.relay.deliverAlone, f.relay.drained = f.down, f.downAlone, f.end
 }
 
 func (g *relayGenerator) Validate() error { return nil }
 
-var (
-	errOnlyUDP = errors.New("relays are UDP only")
-	errRefused = errors.New("the allocation is refused")
-)
+var errRefused = errors.New("the allocation is refused")
 
 // AllocatePacketConn is the last that pion asks before there is an allocation. Where we refuse, pion
 // answers 508 and correct puts in what we mean.
@@ -184,11 +201,35 @@ func (c *conn) admission() stun.ErrorCode {
 	return 0
 }
 
-func (g *relayGenerator) AllocateListener(turn.AllocateListenerConfig) (net.Listener, net.Addr, error) {
-	g.conn.refusal = stun.CodeUnsupportedTransProto
-	return nil, nil, errOnlyUDP
+// AllocateListener is AllocatePacketConn for RFC 6062, which knows no second ports (section 5.1).
+func (g *relayGenerator) AllocateListener(a turn.AllocateListenerConfig) (net.Listener, net.Addr, error) {
+	c := g.conn
+	switch {
+	case !c.srv.cfg.TCPRelays:
+		c.refusal = stun.CodeUnsupportedTransProto
+	case c.wish.even || c.wish.token != (token{}):
+		c.refusal = stun.CodeBadRequest
+	default:
+		c.refusal = c.admission()
+	}
+	if c.refusal != 0 {
+		c.log.Info("allocation refused", "user", a.UserID, "code", int(c.refusal))
+		return nil, nil, errRefused
+	}
+	r, err := c.srv.relays.openTCP(c.wish.ipv6)
+	if err != nil {
+		c.srv.users.leave(a.UserID, c.wish.ports())
+		if errors.Is(err, errFamily) {
+			c.refusal = stun.CodeAddrFamilyNotSupported
+		}
+		c.log.Warn("no relay", "user", a.UserID, "error", err)
+		return nil, nil, err
+	}
+	g.lastTCP = r
+	return r, r.told, nil
 }
 
+// AllocateConn is never asked for: Connect is ours.
 func (g *relayGenerator) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) {
-	return nil, errOnlyUDP
+	return nil, errRefused
 }

@@ -27,6 +27,7 @@ type AllocationStats struct {
 	ConnInfo
 	User    string
 	Relay   netip.AddrPort
+	TCP     bool // it relays TCP (RFC 6062); its packets are what was read at once
 	Created time.Time
 
 	Up, Down Traffic
@@ -57,7 +58,8 @@ func (f *flow) stats() AllocationStats {
 	return AllocationStats{
 		ConnInfo: f.conn.info(),
 		User:     f.user,
-		Relay:    f.relay.addr(),
+		Relay:    f.addr(),
+		TCP:      f.tcp != nil,
 		Created:  f.since,
 		Up:       Traffic{f.counts.up.packets.Load(), f.counts.up.bytes.Load()},
 		Down:     Traffic{f.counts.down.packets.Load(), f.counts.down.bytes.Load()},

@@ -16,6 +16,6 @@
 // towards a client that reads slowly drops what is older than Config.MaxQueueDelay: media wants the
 // newest packet.
 //
-// It does not speak UDP or DTLS to clients, nor relay TCP (RFC 6062). The client neither dials nor
-// refreshes by itself.
+// It does not speak UDP or DTLS to clients, and relays TCP (RFC 6062) only if told to. The client neither
+// dials nor refreshes by itself.
 package turntcp

@@ -1,6 +1,7 @@
 package turntcp
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -11,15 +12,20 @@ import (
 type flow struct {
 	conn     *conn
 	user     string
-	relay    *relay
-	reserved token // of the next port; zero for none
+	relay    *relay    // or
+	tcp      *tcpRelay // RFC 6062
+	reserved token     // of the next port; zero for none
 
 	upRate, downRate meters
 
 	since  time.Time
 	table  table
 	counts counters
-	ends   atomic.Int32 // deleted, and its relay read for the last time
+	lives  context.Context // of a TCP relay: until it is deleted
+	dies   context.CancelFunc
+	nonce  atomic.Pointer[string] // of the last request, where it relays TCP
+	ended  bool                   // the streams' lock guards it
+	ends   atomic.Int32           // deleted, and its relay read for the last time
 }
 
 // streamBuffer is the size in bytes of the buffer that a client with an allocation is read into: a
@@ -32,11 +38,10 @@ func (c *conn) flow() *flow { return c.current.Load() }
 // allocationCreated comes before pion begins to read the relay, from the goroutine that reads the
 // connection.
 func (c *conn) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _ int) {
-	f := &flow{conn: c, user: user, relay: c.generator.last, reserved: c.generator.reserved, since: time.Now(), table: newTable()}
+	f := &flow{conn: c, user: user, since: time.Now(), table: newTable()}
 	f.upRate, f.downRate = c.srv.users.meters(user)
 	c.srv.running.Add(2)
-	f.relay.deliver, f.relay.deliverAlone = f.down, f.downAlone
-	f.relay.drained = f.end
+	c.generator.give(f)
 	c.srv.countAllocation(1)
 	c.frames.resize(streamBuffer, MaxFrame)
 	c.mu.Lock()
@@ -44,7 +49,7 @@ func (c *conn) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _
 	c.current.Store(f)
 	c.setIdleDeadline()
 	c.mu.Unlock()
-	c.log.Info("allocation created", "user", user, "relay", f.relay.addr())
+	c.log.Info("allocation created", "user", user, "relay", f.addr())
 }
 
 // allocationDeleted is not told which allocation. It is the oldest: pion makes another one only
@@ -58,6 +63,10 @@ func (c *conn) allocationDeleted(_, _ net.Addr, _, _, _ string) {
 	c.mu.Unlock()
 	c.srv.countAllocation(-1)
 	c.srv.users.leave(f.user, 1)
+	if f.tcp != nil {
+		f.dies()
+		c.srv.streams.end(f)
+	}
 	f.end()
 }
 
@@ -80,7 +89,7 @@ func (c *conn) flowOf(relayed net.Addr) *flow {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, f := range c.flows {
-		if f.relay.told == relayed {
+		if f.told() == relayed {
 			return f
 		}
 	}
@@ -111,6 +120,21 @@ func (c *conn) channelDeleted(_, _ net.Addr, _, _, _ string, relayed, peer net.A
 	if f := c.flowOf(relayed); f != nil {
 		f.table.unbind(number, udpAddrPort(peer))
 	}
+}
+
+// addr is the relayed address.
+func (f *flow) addr() netip.AddrPort {
+	if f.tcp != nil {
+		return f.tcp.addr()
+	}
+	return f.relay.addr()
+}
+
+func (f *flow) told() net.Addr {
+	if f.tcp != nil {
+		return f.tcp.told
+	}
+	return f.relay.told
 }
 
 // udpAddrPort is pion's address of a peer.

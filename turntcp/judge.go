@@ -18,6 +18,8 @@ func (c *conn) judge(request Frame) stun.ErrorCode {
 	request.eachAttribute(func(attribute uint16, value []byte) {
 		switch {
 		case code != 0:
+		case isBind && c.flow() != nil && c.flow().tcp != nil:
+			code = stun.CodeBadRequest // streams have no channels
 		case isBind && attribute == uint16(stun.AttrChannelNumber) && channel == 0:
 			channel, code = c.judgeChannel(value)
 		case request.messageType() == typeCreatePermission && attribute == attrXORPeerAddress,
@@ -59,7 +61,7 @@ func (c *conn) judgePeer(value, id []byte) (netip.AddrPort, stun.ErrorCode) {
 	switch {
 	case !ok:
 		return peer, stun.CodeBadRequest
-	case c.flow() != nil && peer.Addr().Is4() != c.flow().relay.isIPv4():
+	case c.flow() != nil && peer.Addr().Is4() != c.flow().addr().Addr().Is4():
 		return peer, stun.CodePeerAddrFamilyMismatch
 	}
 	reason := c.srv.peerRefusal(peer.Addr())

@@ -53,8 +53,8 @@ type relays struct {
 // A relayHost is one of the addresses, and the ports on it.
 type relayHost struct {
 	local, public netip.Addr
-	selfAllowed   bool                        // the allowed peers name it, so its ports other than ours are peers, too
-	live          [1 << 16 / 64]atomic.Uint64 // a bit per port
+	selfAllowed   bool // the allowed peers name it, so its ports other than ours are peers, too
+	live, tcp     portSet
 }
 
 func newRelays(addrs []RelayAddr, ports PortRange, own []netip.Addr) *relays {
@@ -147,15 +147,13 @@ func (rs *relays) listen(h *relayHost, port uint16) (*relay, error) {
 	return r, nil
 }
 
-func (h *relayHost) isLive(port uint16) bool {
-	return h.live[port/64].Load()&(1<<(port%64)) != 0
-}
+func (h *relayHost) isLive(port uint16) bool { return h.live.has(port) }
 
 func (h *relayHost) setLive(port uint16, live bool) {
-	if bit := uint64(1) << (port % 64); live {
-		h.live[port/64].Or(bit)
+	if live {
+		h.live.claim(port)
 	} else {
-		h.live[port/64].And(^bit)
+		h.live.release(port)
 	}
 }
 

@@ -8,18 +8,20 @@ const (
 	typeRefresh          = 0x0004
 	typeCreatePermission = 0x0008
 	typeChannelBind      = 0x0009
+	typeConnect          = 0x000A
+	typeConnectionBind   = 0x000B
 
 	typeAllocateSuccess = 0x0103
 )
 
 // replyMismatch answers a request, just authenticated, that has no allocation (437) or another
 // user's (441), as RFC 8656 section 5 demands. pion goes on to discard it, and over TCP the client
-// would wait for as long as its timer runs.
-func (c *conn) replyMismatch() {
+// would wait for as long as its timer runs. It reports whether it did.
+func (c *conn) replyMismatch() bool {
 	switch Frame(c.request).messageType() {
-	case typeRefresh, typeCreatePermission, typeChannelBind:
+	case typeRefresh, typeCreatePermission, typeChannelBind, typeConnect:
 	default:
-		return
+		return false
 	}
 	var code stun.ErrorCode
 	switch f := c.flow(); {
@@ -28,11 +30,37 @@ func (c *conn) replyMismatch() {
 	case f.user != c.account:
 		code = stun.CodeWrongCredentials
 	default:
-		return
+		return false
 	}
 	if reply := c.errorReply(c.request, code); reply != nil {
-		_, _ = c.WriteTo(reply, nil) // a failure ends the connection
+		_ = c.send(burst{frames: reply}) // a failure ends the connection
 	}
+	return true
+}
+
+// takeOver answers the requests of RFC 6062, for which pion has only one server's connections. What it
+// refuses is left to pion and corrected.
+func (c *conn) takeOver() {
+	switch {
+	case !c.srv.cfg.TCPRelays:
+	case Frame(c.request).messageType() == typeConnect:
+		c.verdict = c.connect()
+		c.taken = c.verdict == 0
+		if c.taken {
+			c.verdict = stun.CodeForbidden // so that pion does not connect, too
+		}
+	case Frame(c.request).messageType() == typeConnectionBind:
+		c.taken = c.bindStream()
+	}
+}
+
+// hasUnknown tells whether pion answers the request with 420.
+func (f Frame) hasUnknown() (unknown bool) {
+	f.eachAttribute(func(attribute uint16, _ []byte) {
+		t := stun.AttrType(attribute)
+		unknown = unknown || t.Required() && !t.Known()
+	})
+	return unknown
 }
 
 // correct returns what to send for a frame of pion's. It puts our reason into an error response: pion

@@ -39,6 +39,9 @@ type Config struct {
 	// InsideOnly allows PrivatePeers and refuses the internet, whatever AllowPeers names: media never
 	// leaves.
 	InsideOnly bool
+	// TCPRelays offers relays for TCP, too (RFC 6062): clients reach the allowed peers by TCP from a port
+	// of RelayPorts, and are reached there. Each stream takes a connection of its own. Default is UDP only.
+	TCPRelays bool
 	// OldChannels accepts the channel numbers of RFC 5766, up to 0x7FFF, where RFC 8656 section 12 ends
 	// at 0x4FFF; coturn's clients use them.
 	OldChannels bool
@@ -161,6 +164,8 @@ type Server struct {
 	relays *relays
 	users  *users
 
+	streams streams // of all relays for TCP
+
 	tls        *tls.Config   // nil without Config.TLS
 	handshakes chan struct{} // a token for each
 
@@ -199,6 +204,7 @@ func NewServer(cfg Config) (*Server, error) {
 		policy:     newPeerPolicy(&cfg, own, broadcast),
 		relays:     rs,
 		users:      newUsers(&cfg),
+		streams:    streams{byID: make(map[uint32]*stream)},
 		handshakes: make(chan struct{}, cfg.MaxHandshakes),
 		conns:      make(map[*conn]struct{}),
 		perIP:      make(map[netip.Addr]int),

@@ -15,7 +15,7 @@ type upstream struct {
 // sections 11.2 and 12.6).
 func (c *conn) forward(frame Frame) {
 	f := c.flow()
-	if f == nil {
+	if f == nil || f.relay == nil {
 		return
 	}
 	peer, payload, ok := f.addressee(frame)
