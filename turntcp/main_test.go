@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +20,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if besieged := os.Getenv(siegeVariable); besieged != "" {
+		serveSiege(besieged)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	testRealm    = "turn.example.test"

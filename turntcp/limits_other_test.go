@@ -1,0 +1,5 @@
+//go:build !unix
+
+package turntcp
+
+func limitDescriptors(uint64) error { return nil }
