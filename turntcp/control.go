@@ -132,6 +132,7 @@ func (c *conn) authenticated(_, _ net.Addr, _, user, _, _ string, ok bool) {
 	}
 	c.verdict = c.judge(c.request)
 	if !c.replyMismatch() {
+		c.meetAsked()
 		c.takeOver()
 	}
 }

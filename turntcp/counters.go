@@ -32,11 +32,12 @@ type AllocationStats struct {
 
 	Up, Down Traffic
 	Drops    Drops
+	Peers    []PeerStats // in the order of their addresses
 }
 
 // counters are those of an allocation. Each way has a goroutine of its own that counts.
 type counters struct {
-	up, down struct{ packets, bytes atomic.Uint64 }
+	tallies
 
 	noPermission, noChannel, forbidden, malformed, unsent, tooOld, queueFull, tooFast atomic.Uint64
 }
@@ -61,9 +62,10 @@ func (f *flow) stats() AllocationStats {
 		Relay:    f.addr(),
 		TCP:      f.tcp != nil,
 		Created:  f.since,
-		Up:       Traffic{f.counts.up.packets.Load(), f.counts.up.bytes.Load()},
-		Down:     Traffic{f.counts.down.packets.Load(), f.counts.down.bytes.Load()},
+		Up:       f.counts.up.traffic(),
+		Down:     f.counts.down.traffic(),
 		Drops:    f.counts.drops(),
+		Peers:    f.table.peerStats(),
 	}
 }
 

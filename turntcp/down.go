@@ -18,7 +18,8 @@ func (f *flow) down(in *inbox) {
 	out := burst{frames: in.out[:0], counts: &f.counts}
 	for i := range in.count() {
 		from, datagrams, size := in.message(i)
-		from, channel, refused := f.sender(from)
+		from, peer, channel, refused := f.sender(from)
+		packets, bytes := 0, 0
 		for more := true; more; more = len(datagrams) > 0 {
 			payload := datagrams[:min(size, len(datagrams))]
 			datagrams = datagrams[len(payload):]
@@ -35,6 +36,10 @@ func (f *flow) down(in *inbox) {
 				out = burst{frames: out.frames[:0], counts: &f.counts}
 			}
 			out.append(from, channel, payload)
+			packets, bytes = packets+1, bytes+len(payload)
+		}
+		if packets > 0 {
+			peer.down.add(packets, bytes)
 		}
 	}
 	if len(out.frames) > 0 {
@@ -43,18 +48,18 @@ func (f *flow) down(in *inbox) {
 	in.out = out.frames
 }
 
-// sender returns who a datagram is from, as the client knows him, and by which channel it goes, or what to
-// count it as if it may not pass.
-func (f *flow) sender(at netip.AddrPort) (from netip.AddrPort, channel uint16, refused *atomic.Uint64) {
+// sender returns who a datagram is from, as the client knows him and as we count him, and by which channel
+// it goes, or what to count it as if it may not pass.
+func (f *flow) sender(at netip.AddrPort) (from netip.AddrPort, peer *peer, channel uint16, refused *atomic.Uint64) {
 	from = f.relay.rs.known(netip.AddrPortFrom(plain(at.Addr()), at.Port()))
-	channel, permitted := f.table.channel(from)
+	peer, channel = f.table.peer(from)
 	switch {
-	case !permitted:
+	case peer == nil:
 		refused = &f.counts.noPermission
 	case !f.relay.rs.permits(from):
 		refused = &f.counts.forbidden
 	}
-	return from, channel, refused
+	return from, peer, channel, refused
 }
 
 // A burst is frames that came together. Those of data belong to an allocation, whose counters they
@@ -83,7 +88,6 @@ func (b *burst) append(from netip.AddrPort, channel uint16, payload []byte) {
 // sent counts a burst that the client's connection took.
 func (b *burst) sent() {
 	if b.counts != nil {
-		b.counts.down.packets.Add(uint64(b.packets))
-		b.counts.down.bytes.Add(uint64(b.bytes))
+		b.counts.down.add(b.packets, b.bytes)
 	}
 }

@@ -112,13 +112,15 @@ func (c *conn) permissionDeleted(_, _ net.Addr, _, _, _ string, relayed net.Addr
 
 func (c *conn) channelCreated(_, _ net.Addr, _, _, _ string, relayed, peer net.Addr, number uint16) {
 	if f := c.flowOf(relayed); f != nil {
-		f.table.bind(number, udpAddrPort(peer))
+		at := udpAddrPort(peer)
+		f.meet(at, ByChannel)
+		f.table.bind(number, at)
 	}
 }
 
-func (c *conn) channelDeleted(_, _ net.Addr, _, _, _ string, relayed, peer net.Addr, number uint16) {
+func (c *conn) channelDeleted(_, _ net.Addr, _, _, _ string, relayed, _ net.Addr, number uint16) {
 	if f := c.flowOf(relayed); f != nil {
-		f.table.unbind(number, udpAddrPort(peer))
+		f.table.unbind(number)
 	}
 }
 

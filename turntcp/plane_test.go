@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -97,8 +98,8 @@ func TestExpiredPermissionBlocksChannel(t *testing.T) {
 		}
 		return !flow.table.permits(loopback)
 	})
-	if _, isBound, permitted := flow.table.peer(number); !isBound || permitted {
-		t.Fatalf("the channel is bound: %v, want true; permitted: %v, want false", isBound, permitted)
+	if bound, permitted := flow.table.bound(number); bound == nil || permitted {
+		t.Fatalf("the channel is bound: %v, want true; permitted: %v, want false", bound != nil, permitted)
 	}
 	if _, err := c.Binding(context10(t)); err != nil { // by now all of that has been handled
 		t.Fatal(err)
@@ -244,8 +245,9 @@ func TestOnAllocationEnd(t *testing.T) {
 				want := AllocationStats{
 					ConnInfo: got.ConnInfo, User: testUser, Relay: a.Relayed, Created: got.Created,
 					Up: Traffic{2, 11}, Down: Traffic{1, 5}, Drops: Drops{NoChannel: 1},
+					Peers: []PeerStats{{addrPort(peer.LocalAddr()), Traffic{2, 11}, Traffic{1, 5}}},
 				}
-				if got != want || got.Client.String() != c.conn.LocalAddr().String() || got.Created.IsZero() {
+				if !reflect.DeepEqual(got, want) || got.Client.String() != c.conn.LocalAddr().String() || got.Created.IsZero() {
 					t.Errorf("got %+v, want %+v", got, want)
 				}
 			case <-time.After(10 * time.Second):

@@ -17,18 +17,18 @@ type letter struct {
 var letters = sync.Pool{New: func() any { return new(letter) }}
 
 // sendAlone sends a datagram from an IPv6 relay.
-func (f *flow) sendAlone(to netip.AddrPort, payload []byte) {
+func (f *flow) sendAlone(peer *peer, to netip.AddrPort, payload []byte) {
 	if _, err := f.relay.WriteToUDPAddrPort(payload, to); err != nil {
 		f.counts.unsent.Add(1)
 		return
 	}
-	f.counts.up.packets.Add(1)
-	f.counts.up.bytes.Add(uint64(len(payload)))
+	f.counts.up.add(1, len(payload))
+	peer.up.add(1, len(payload))
 }
 
 // downAlone relays a datagram that came to an IPv6 relay.
 func (f *flow) downAlone(from netip.AddrPort, l *letter, n int) {
-	from, channel, refused := f.sender(from)
+	from, peer, channel, refused := f.sender(from)
 	switch {
 	case refused != nil:
 		refused.Add(1)
@@ -39,6 +39,7 @@ func (f *flow) downAlone(from netip.AddrPort, l *letter, n int) {
 	}
 	out := burst{frames: l.out[:0], counts: &f.counts}
 	out.append(from, channel, l.buf[:n])
+	peer.down.add(1, n)
 	_ = f.conn.send(out) // its failure ends the connection
 	l.out = out.frames
 }

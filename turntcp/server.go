@@ -73,6 +73,10 @@ type Config struct {
 	// an audit or a count. It must return soon: the connection waits. Default is nil.
 	OnPeerRefused func(PeerRefusal)
 
+	// OnPeer is told of every address that an allocation is permitted to exchange data with, when it is so
+	// for the first time. It must return soon: the connection waits. Default is nil.
+	OnPeer func(PeerPermission)
+
 	MaxConnections int // more are closed at once. Default is 10000
 	MaxHandshakes  int // connections in what HandshakeTimeout is for; more wait. Default is 512
 	MaxPermissions int // of an allocation; more are refused with 508. Default is 256

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"sync/atomic"
 	"time"
 )
 
@@ -21,19 +20,19 @@ func (c *conn) splice() error {
 	down := make(chan struct{})
 	go func() { // waited for below
 		defer close(down)
-		s.flow.move(clientEnd{c}, s.nc, s.flow.downRate, &s.flow.counts.down.packets, &s.flow.counts.down.bytes)
+		s.flow.move(clientEnd{c}, s.nc, s.flow.downRate, &s.flow.counts.down, &s.as.down)
 		c.srv.streams.remove(s)
 	}()
 	// What came with the request, or right behind it, belongs to the stream.
 	from := io.MultiReader(c.frames.rest(), c.nc)
-	s.flow.move(s.nc, from, s.flow.upRate, &s.flow.counts.up.packets, &s.flow.counts.up.bytes)
+	s.flow.move(s.nc, from, s.flow.upRate, &s.flow.counts.up, &s.as.up)
 	c.srv.streams.remove(s)
 	<-down
 	return errStreamEnded
 }
 
 // move copies until either end fails, no faster than the meters allow.
-func (f *flow) move(to io.Writer, from io.Reader, rate meters, packets, bytes *atomic.Uint64) {
+func (f *flow) move(to io.Writer, from io.Reader, rate meters, counts, peer *tally) {
 	buf := make([]byte, spliceBuffer)
 	for {
 		n, err := from.Read(buf)
@@ -44,8 +43,8 @@ func (f *flow) move(to io.Writer, from io.Reader, rate meters, packets, bytes *a
 			if _, err := to.Write(buf[:n]); err != nil {
 				return
 			}
-			packets.Add(1)
-			bytes.Add(uint64(n))
+			counts.add(1, n)
+			peer.add(1, n)
 		}
 		if err != nil {
 			return

@@ -26,6 +26,7 @@ type stream struct {
 	id     uint32
 	flow   *flow
 	peer   netip.AddrPort
+	as     *peer    // what it is counted as
 	nc     net.Conn // nil while it is being connected
 	expiry *time.Timer
 	bound  *conn // the client's
@@ -159,6 +160,7 @@ func (c *conn) connect() stun.ErrorCode {
 	if code != 0 {
 		return code
 	}
+	s.as = f.meet(peer, ByConnect)
 	request, key := append([]byte(nil), c.request...), c.key
 	c.srv.running.Go(func() { c.dial(s, request, key) })
 	return 0
@@ -197,7 +199,10 @@ func (f *flow) accepted(nc net.Conn) {
 		return
 	}
 	s, code := f.conn.srv.streams.add(f, peer)
-	if code != 0 || !f.tcp.rs.permitsTCP(peer) || !f.conn.srv.streams.connected(s, nc) {
+	if code == 0 && f.tcp.rs.permitsTCP(peer) {
+		s.as = f.meet(peer, ByAccept)
+	}
+	if code != 0 || s.as == nil || !f.conn.srv.streams.connected(s, nc) {
 		f.counts.forbidden.Add(1)
 		if s != nil {
 			f.conn.srv.streams.remove(s)

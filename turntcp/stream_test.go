@@ -162,7 +162,8 @@ func TestTCPConnect(t *testing.T) {
 				t.Errorf("the client's side: got %d bytes, %v, want its end", n, err)
 			}
 			srv.allocationStats(t, "what the stream carried", func(s AllocationStats) bool {
-				return s.TCP && s.Up.Bytes == 5+1<<20 && s.Down.Bytes == 5+1<<20
+				return s.TCP && s.Up.Bytes == 5+1<<20 && s.Down.Bytes == 5+1<<20 &&
+					len(s.Peers) == 1 && s.Peers[0] == PeerStats{at, s.Up, s.Down} // the stream is a peer
 			})
 			eventually(t, "the stream is gone", func() bool { return srv.Connections() == 1 })
 			if _, err := c.Refresh(context10(t), 0); err != nil {

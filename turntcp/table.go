@@ -9,47 +9,50 @@ import (
 // plane asks it for each packet. An expired permission blocks a bound channel too (RFC 8656 section
 // 12): they expire at different times.
 type table struct {
-	mu        sync.RWMutex // of one allocation, so hardly ever waited for
-	permitted map[netip.Addr]struct{}
-	peers     map[uint16]netip.AddrPort // by channel
-	channels  map[netip.AddrPort]uint16 // by peer
+	mu        sync.RWMutex         // of one allocation, so hardly ever waited for
+	permitted map[netip.Addr]*peer // with what other ports than those that are known count to
+	channels  map[uint16]*peer
+	known     map[netip.AddrPort]*peer // all that ever were permitted, or the first of them
+	others    *peer                    // the rest; nil while there is none
 }
 
 func newTable() table {
 	return table{
-		permitted: make(map[netip.Addr]struct{}),
-		peers:     make(map[uint16]netip.AddrPort),
-		channels:  make(map[netip.AddrPort]uint16),
+		permitted: make(map[netip.Addr]*peer),
+		channels:  make(map[uint16]*peer),
+		known:     make(map[netip.AddrPort]*peer),
 	}
 }
 
 // permits tells whether the address has a permission.
-func (t *table) permits(peer netip.Addr) bool {
+func (t *table) permits(a netip.Addr) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	_, ok := t.permitted[peer]
-	return ok
+	return t.permitted[a] != nil
 }
 
-// peer returns the peer that a channel is bound to, and whether it has a permission.
-func (t *table) peer(channel uint16) (peer netip.AddrPort, bound, permitted bool) {
+// bound returns the peer that a channel is bound to, nil for none, and whether it has a permission.
+func (t *table) bound(channel uint16) (p *peer, permitted bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if peer, bound = t.peers[channel]; bound {
-		_, permitted = t.permitted[peer.Addr()]
+	if p = t.channels[channel]; p != nil {
+		permitted = t.permitted[p.at.Addr()] != nil
 	}
-	return peer, bound, permitted
+	return p, permitted
 }
 
-// channel returns the channel that a peer's datagrams go by, 0 if by indications, and whether the
-// peer has a permission.
-func (t *table) channel(peer netip.AddrPort) (channel uint16, permitted bool) {
+// peer returns whom the address is to be counted as, nil if it has no permission, and the channel that
+// its datagrams go by, 0 if by indications.
+func (t *table) peer(at netip.AddrPort) (p *peer, channel uint16) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if _, permitted = t.permitted[peer.Addr()]; permitted {
-		channel = t.channels[peer]
+	if p = t.permitted[at.Addr()]; p == nil {
+		return nil, 0
 	}
-	return channel, permitted
+	if known := t.known[at]; known != nil {
+		p = known
+	}
+	return p, p.channel
 }
 
 // hasRoomFor tells whether all the addresses have a permission or may get one, and so for the channel
@@ -63,31 +66,18 @@ func (t *table) hasRoomFor(peers map[netip.Addr]struct{}, channel uint16, maxPer
 			n++
 		}
 	}
-	_, bound := t.peers[channel]
-	return (n <= maxPermissions || n == len(t.permitted)) && (channel == 0 || bound || len(t.peers) < maxChannels)
+	_, bound := t.channels[channel]
+	return (n <= maxPermissions || n == len(t.permitted)) && (channel == 0 || bound || len(t.channels) < maxChannels)
 }
 
-func (t *table) permit(peer netip.Addr) {
+func (t *table) permit(a netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.permitted[peer] = struct{}{}
+	t.permitted[a], _ = t.knowLocked(netip.AddrPortFrom(a, 0))
 }
 
 func (t *table) forbid(peer netip.Addr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.permitted, peer)
-}
-
-func (t *table) bind(channel uint16, peer netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.peers[channel], t.channels[peer] = peer, channel
-}
-
-func (t *table) unbind(channel uint16, peer netip.AddrPort) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.peers, channel)
-	delete(t.channels, peer)
 }

@@ -9,6 +9,9 @@ import "net/netip"
 type upstream struct {
 	flow  *flow
 	batch *sendBatch
+
+	peer           *peer // to whom the last of them go, which are not counted as his yet
+	packets, bytes int
 }
 
 // forward relays a ChannelData frame or a Send indication, or drops it without a word (RFC 8656
@@ -18,46 +21,55 @@ func (c *conn) forward(frame Frame) {
 	if f == nil || f.relay == nil {
 		return
 	}
-	peer, payload, ok := f.addressee(frame)
+	peer, at, payload := f.addressee(frame)
 	switch {
-	case !ok:
-	case !f.relay.rs.permits(peer):
+	case peer == nil:
+	case !f.relay.rs.permits(at):
 		f.counts.forbidden.Add(1)
 	case !f.upRate.pass(len(payload)):
 		f.counts.tooFast.Add(1)
-	case !peer.Addr().Is4():
-		f.sendAlone(f.relay.rs.reach(peer), payload)
+	case !at.Addr().Is4():
+		f.sendAlone(peer, f.relay.rs.reach(at), payload)
 	default:
-		c.up.add(f, f.relay.rs.reach(peer), payload)
+		c.up.add(f, peer, f.relay.rs.reach(at), payload)
 	}
 }
 
-// addressee returns what a frame carries to whom, or counts why it carries nothing.
-func (f *flow) addressee(frame Frame) (peer netip.AddrPort, payload []byte, ok bool) {
-	var permitted bool
+// addressee returns what a frame carries to whom, or counts why it carries nothing: peer is nil then.
+func (f *flow) addressee(frame Frame) (peer *peer, at netip.AddrPort, payload []byte) {
 	if frame.IsChannelData() {
-		if peer, ok, permitted = f.table.peer(frame.Channel()); !ok {
+		p, permitted := f.table.bound(frame.Channel())
+		switch {
+		case p == nil:
 			f.counts.noChannel.Add(1)
-			return peer, nil, false
+		case !permitted:
+			f.counts.noPermission.Add(1)
+		default:
+			return p, p.at, frame.Payload()
 		}
-		payload = frame.Payload()
-	} else {
-		if peer, payload, ok = parseIndication(frame); !ok {
-			f.counts.malformed.Add(1)
-			return peer, nil, false
-		}
-		permitted = f.table.permits(peer.Addr())
+		return nil, at, nil
 	}
-	if !permitted {
+	at, payload, ok := parseIndication(frame)
+	if !ok {
+		f.counts.malformed.Add(1)
+		return nil, at, nil
+	}
+	if peer, _ = f.table.peer(at); peer == nil {
 		f.counts.noPermission.Add(1)
 	}
-	return peer, payload, permitted
+	return peer, at, payload
 }
 
-func (u *upstream) add(f *flow, to netip.AddrPort, payload []byte) {
+func (u *upstream) add(f *flow, peer *peer, to netip.AddrPort, payload []byte) {
 	if u.flow != f {
 		u.flush()
 	}
+	if u.peer != peer {
+		u.settle()
+		u.peer = peer
+	}
+	u.packets++
+	u.bytes += len(payload)
 	if u.batch == nil {
 		u.flow, u.batch = f, sendBatches.Get().(*sendBatch)
 	}
@@ -73,9 +85,17 @@ func (u *upstream) flush() {
 	}
 	counts := &u.flow.counts
 	packets, bytes, failed := u.batch.send(u.flow.relay)
-	counts.up.packets.Add(uint64(packets))
-	counts.up.bytes.Add(uint64(bytes))
+	counts.up.add(packets, bytes)
 	counts.unsent.Add(uint64(failed))
 	sendBatches.Put(u.batch)
-	u.flow, u.batch = nil, nil
+	u.settle()
+	u.flow, u.batch, u.peer = nil, nil, nil
+}
+
+// settle counts what goes to one peer as his, once for all of a train.
+func (u *upstream) settle() {
+	if u.packets > 0 {
+		u.peer.up.add(u.packets, u.bytes)
+		u.packets, u.bytes = 0, 0
+	}
 }
