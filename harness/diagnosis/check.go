@@ -107,7 +107,7 @@ func (w *walk) stages() []stage {
 		{StageMedia, w.media, 3 * t},
 	}
 	if !w.Quick {
-		all = append(all, stage{StageQuality, w.quality, qualityTime + t}, stage{StageRate, w.rate, 2*rateTime + t},
+		all = append(all, stage{StageQuality, w.quality, qualityTime + t}, stage{StageRate, w.rate, 2 * t},
 			stage{StageSizes, w.sizes, 3 * t})
 	}
 	if len(w.Idle) > 0 {

@@ -31,8 +31,8 @@ type Delays struct {
 	Late     float64 `json:"late_100ms"`
 }
 
-// Rate is what went through as fast as it could, for half a second each way, in Mbit/s of packets of
-// 1200 bytes, with at most 64 of them under way.
+// Rate is what went through as fast as it could, sent for half a second each way, in Mbit/s of packets
+// of 1200 bytes, with at most 64 of them under way.
 type Rate struct {
 	Up   float64 `json:"up_mbps"`
 	Down float64 `json:"down_mbps"`
@@ -46,6 +46,7 @@ const (
 	rateSize    = 1200 // bytes
 	rateWindow  = 64   // packets under way: less than a relay socket's buffer holds
 	settle      = 500 * time.Millisecond
+	silence     = 1500 * time.Millisecond // a shaped path comes in gulps, one a second
 )
 
 // A sink is what an end does with what arrives, for as long as one stage lasts.
@@ -205,7 +206,9 @@ func (w *walk) rate(ctx context.Context) (detail string, err error) {
 	return fmt.Sprintf("%.1f Mbit/s up, %.1f down", r.Up, r.Down), nil
 }
 
-// burst returns the Mbit/s that arrived while packets were sent with a bounded number under way.
+// burst returns the Mbit/s that arrived while packets were sent for a while with a bounded number under
+// way, a few at first. Those that are under way at the end are waited for, and counted: what a slow path
+// still holds would be in the way of the next stage.
 func burst(ctx context.Context, e end) (mbps float64, err error) {
 	arrived := make(chan struct{}, rateWindow)
 	e.arrives.set(func(payload []byte, _ time.Time) {
@@ -219,17 +222,17 @@ func burst(ctx context.Context, e end) (mbps float64, err error) {
 	defer e.arrives.set(nil)
 	packet := make([]byte, rateSize)
 	start := time.Now()
-	received, underWay := 0, 0
-	for time.Since(start) < rateTime {
-		for ; underWay < rateWindow; underWay++ {
+	last, received, underWay := start, 0, 0
+	for time.Since(start) < rateTime || underWay > 0 {
+		for ; underWay < min(rateWindow, 4+received) && time.Since(start) < rateTime; underWay++ {
 			if err := e.client.WriteChannel(e.channel, packet); err != nil {
 				return 0, ended(e.client, err)
 			}
 		}
 		select {
 		case <-arrived:
-			received, underWay = received+1, underWay-1
-		case <-time.After(settle): // lost: nothing of it will come
+			last, received, underWay = time.Now(), received+1, underWay-1
+		case <-time.After(silence): // lost: nothing of it will come
 			underWay = 0
 		case <-e.client.Done():
 			return 0, e.client.Err()
@@ -237,30 +240,52 @@ func burst(ctx context.Context, e end) (mbps float64, err error) {
 			return 0, context.Cause(ctx)
 		}
 	}
-	return float64(received) * rateSize * 8 / time.Since(start).Seconds() / 1e6, nil
+	return float64(received) * rateSize * 8 / max(rateTime, last.Sub(start)).Seconds() / 1e6, nil
 }
 
-// sizes finds the largest packet that comes through. TCP has no limit to it; the relayed leg has.
+// sizes finds the largest packet that comes through, from small to large: what a slow path still holds of
+// a large one would be in the way of all that follow. TCP has no limit to it; the relayed leg has.
 func (w *walk) sizes(ctx context.Context) (string, error) {
 	up, down := w.ends()
-	for _, size := range []int{60000, 16000, 8000, 4000, 1400, 1200, 576} {
-		ok, err := passes(ctx, up, size)
+	for _, size := range []int{576, 1200, 1400, 4000, 8000, 16000, 60000} {
+		wait := w.passageTime(size)
+		if w.report.MaxPacket > 0 && !leaves(ctx, 4*wait) {
+			return fmt.Sprintf("packets of up to %d bytes come through; the path is too slow to try larger ones", w.report.MaxPacket), nil
+		}
+		ok, err := passes(ctx, up, size, wait)
 		if ok && err == nil {
-			ok, err = passes(ctx, down, size)
+			ok, err = passes(ctx, down, size, wait)
 		}
 		if err != nil {
 			return "", fmt.Errorf("packets of %d bytes: %w", size, err)
 		}
-		if ok {
-			w.report.MaxPacket = size
-			return fmt.Sprintf("packets of up to %d bytes come through", size), nil
+		if !ok {
+			break
 		}
+		w.report.MaxPacket = size
 	}
-	return "", fmt.Errorf("%w: not even of 576 bytes", errLost)
+	if w.report.MaxPacket == 0 {
+		return "", fmt.Errorf("%w: not even of 576 bytes", errLost)
+	}
+	return fmt.Sprintf("packets of up to %d bytes come through", w.report.MaxPacket), nil
 }
 
-// passes tells whether one of three packets of a size arrives.
-func passes(ctx context.Context, e end, size int) (bool, error) {
+// passageTime is how long to wait for a packet, by the throughput that was measured.
+func (w *walk) passageTime(size int) time.Duration {
+	if r := w.report.Rate; r != nil && min(r.Up, r.Down) > 0 {
+		return settle + time.Duration(2*float64(size)*8/(min(r.Up, r.Down)*1e6)*float64(time.Second))
+	}
+	return settle
+}
+
+// leaves tells whether the context has so much time left.
+func leaves(ctx context.Context, d time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return !ok || time.Until(deadline) > d
+}
+
+// passes tells whether one of two packets of a size arrives.
+func passes(ctx context.Context, e end, size int, wait time.Duration) (bool, error) {
 	arrived := make(chan struct{}, 1)
 	e.arrives.set(func(payload []byte, _ time.Time) {
 		if len(payload) == size {
@@ -271,14 +296,14 @@ func passes(ctx context.Context, e end, size int) (bool, error) {
 		}
 	})
 	defer e.arrives.set(nil)
-	for range 3 {
+	for range 2 {
 		if err := e.client.WriteChannel(e.channel, make([]byte, size)); err != nil {
 			return false, ended(e.client, err)
 		}
 		select {
 		case <-arrived:
 			return true, nil
-		case <-time.After(settle):
+		case <-time.After(wait):
 		case <-e.client.Done():
 			return false, e.client.Err()
 		case <-ctx.Done():
