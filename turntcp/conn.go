@@ -34,6 +34,7 @@ const (
 type conn struct {
 	srv       *Server
 	id        uint64
+	since     time.Time
 	log       *slog.Logger
 	sock      *socket
 	nc        net.Conn // TLS over the socket, or the socket itself; mu guards it until it is prepared
@@ -54,16 +55,18 @@ type conn struct {
 	refusal   stun.ErrorCode // what we refuse it with, if pion has another word for it
 	rejected  int            // credentials in a row
 	taken     bool           // we answer the request, pion's answer is not sent
+	deletes   atomic.Bool    // the request ends the allocation
 	stream    *stream        // what the connection is for, from the next read on
 
 	mu      sync.Mutex
 	reason  error   // why the connection was hung up
+	lastTCP TCPInfo // as it was then
 	flows   []*flow // the allocation; another while the last one's end is being told
 	current atomic.Pointer[flow]
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
-	c := &conn{srv: s, id: s.ids.Add(1)}
+	c := &conn{srv: s, id: s.ids.Add(1), since: time.Now()}
 	c.log = s.log.With("connection", c.id, "client", nc.RemoteAddr())
 	c.sock = newSocket(nc, s.cfg.WriteTimeout, s.running.Go, func(err error) { c.hangUp(noData(err)) })
 	c.nc = c.sock
@@ -96,6 +99,7 @@ func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
 		c.end(err)
 		return 0, nil, err
 	}
+	c.deletes.Store(false)
 	c.request, c.signer, c.wish, c.verdict, c.refusal, c.taken = frame, signer{}, wish{}, 0, 0, false
 	if c.bindsAtOnce() {
 		err := c.splice()
@@ -112,7 +116,7 @@ func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
 func (c *conn) next() (Frame, error) {
 	for {
 		if c.rejected >= maxRejected {
-			return nil, fmt.Errorf("%d credentials rejected", c.rejected)
+			return nil, because(ClosedRejected, fmt.Errorf("%d credentials rejected", c.rejected))
 		}
 		if !c.frames.ready() {
 			c.up.flush()
@@ -127,7 +131,7 @@ func (c *conn) next() (Frame, error) {
 		case frame.messageType()&classMask != classRequest, !frame.wellFormed():
 			// to be discarded silently (RFC 8489 section 6.3)
 		case len(frame) > maxServerFrame:
-			return nil, fmt.Errorf("request of %d bytes", len(frame))
+			return nil, because(ClosedBadFrame, fmt.Errorf("request of %d bytes", len(frame)))
 		default:
 			return frame, nil
 		}
@@ -164,13 +168,14 @@ func (c *conn) send(b burst) error {
 	return err
 }
 
-func noData(err error) error { return fmt.Errorf("the client takes no data: %w", err) }
-
 // hangUp closes the connection, which ends the goroutine that reads it. The first reason counts.
 func (c *conn) hangUp(reason error) {
 	c.mu.Lock()
 	if c.reason == nil {
 		c.reason = reason
+		if len(c.flows) > 0 {
+			c.lastTCP = readTCPInfo(c.sock.Conn) // the allocation's end comes after the socket's
+		}
 	}
 	nc := c.nc
 	c.mu.Unlock()
@@ -182,6 +187,7 @@ func (c *conn) end(reason error) {
 	c.ending.Do(func() {
 		c.hangUp(reason)
 		c.log.Debug("disconnected", "reason", c.reason)
+		c.tellEnd(c.reason)
 		c.srv.untrack(c)
 	})
 }

@@ -111,11 +111,6 @@ func (c *conn) matchingKey(username string, account Account) stun.MessageIntegri
 	return keys[0]
 }
 
-func (c *conn) reject(user, why string) {
-	c.rejected++
-	c.log.Info("authentication rejected", "user", user, "reason", why)
-}
-
 // authenticated is told pion's verdict on the key.
 func (c *conn) authenticated(_, _ net.Addr, _, user, _, _ string, ok bool) {
 	if !ok {
@@ -171,35 +166,56 @@ var errRefused = errors.New("the allocation is refused")
 // answers 508 and correct puts in what we mean.
 func (g *relayGenerator) AllocatePacketConn(a turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
 	c := g.conn
-	if c.refusal = c.admission(); c.refusal != 0 {
-		c.log.Info("allocation refused", "user", a.UserID, "code", int(c.refusal))
+	if !c.admit(a.UserID) {
 		return nil, nil, errRefused
 	}
 	c.wish.user = a.UserID
 	r, reserved, err := c.srv.relays.open(c.wish)
 	if err != nil {
-		c.srv.users.leave(a.UserID, c.wish.ports())
-		if errors.Is(err, errFamily) {
-			c.refusal = stun.CodeAddrFamilyNotSupported
-		}
-		c.log.Warn("no relay", "user", a.UserID, "error", err)
+		c.noRelay(a.UserID, err)
 		return nil, nil, err
 	}
 	g.last, g.reserved = r, reserved
 	return r, r.told, nil
 }
 
-// admission says what to refuse an allocation with, 0 for nothing.
-func (c *conn) admission() stun.ErrorCode {
-	switch {
-	case c.wish.refused != 0:
-		return c.wish.refused
-	case c.srv.draining.Load():
-		return stun.CodeInsufficientCapacity
-	case !c.srv.users.enter(c.account, c.wish.ports()):
-		return stun.CodeAllocQuotaReached
+// admit tells whether the user may have an allocation, or refuses it.
+func (c *conn) admit(user string) bool {
+	code, reason, err := c.admission(user)
+	if c.refusal = code; code != 0 {
+		c.refuseAllocation(user, int(code), reason, err)
 	}
-	return 0
+	return code == 0
+}
+
+// admission says what to refuse an allocation with, 0 for nothing.
+func (c *conn) admission(user string) (code stun.ErrorCode, reason string, err error) {
+	if c.wish.refused != 0 {
+		return c.wish.refused, "bad request", nil
+	}
+	if c.srv.draining.Load() {
+		return stun.CodeInsufficientCapacity, "draining", nil
+	}
+	if admit := c.srv.cfg.Admit; admit != nil {
+		if err := admit(user); err != nil {
+			return stun.CodeInsufficientCapacity, "not admitted", err
+		}
+	}
+	if !c.srv.users.enter(c.account, c.wish.ports()) {
+		return stun.CodeAllocQuotaReached, "quota", nil
+	}
+	return 0, "", nil
+}
+
+// noRelay takes back what admit has counted.
+func (c *conn) noRelay(user string, err error) {
+	c.srv.users.leave(user, c.wish.ports())
+	code, reason := stun.CodeInsufficientCapacity, "no relay port"
+	if errors.Is(err, errFamily) {
+		c.refusal = stun.CodeAddrFamilyNotSupported
+		code, reason = c.refusal, "address family"
+	}
+	c.refuseAllocation(user, int(code), reason, err)
 }
 
 // AllocateListener is AllocatePacketConn for RFC 6062, which knows no second ports (section 5.1).
@@ -208,22 +224,17 @@ func (g *relayGenerator) AllocateListener(a turn.AllocateListenerConfig) (net.Li
 	switch {
 	case !c.srv.cfg.TCPRelays:
 		c.refusal = stun.CodeUnsupportedTransProto
+		c.refuseAllocation(a.UserID, int(c.refusal), "no relays for TCP", nil)
+		return nil, nil, errRefused
 	case c.wish.even || c.wish.token != (token{}):
-		c.refusal = stun.CodeBadRequest
-	default:
-		c.refusal = c.admission()
+		c.wish.refused = stun.CodeBadRequest
 	}
-	if c.refusal != 0 {
-		c.log.Info("allocation refused", "user", a.UserID, "code", int(c.refusal))
+	if !c.admit(a.UserID) {
 		return nil, nil, errRefused
 	}
 	r, err := c.srv.relays.openTCP(c.wish.ipv6)
 	if err != nil {
-		c.srv.users.leave(a.UserID, c.wish.ports())
-		if errors.Is(err, errFamily) {
-			c.refusal = stun.CodeAddrFamilyNotSupported
-		}
-		c.log.Warn("no relay", "user", a.UserID, "error", err)
+		c.noRelay(a.UserID, err)
 		return nil, nil, err
 	}
 	g.lastTCP = r

@@ -33,6 +33,11 @@ type AllocationStats struct {
 	Up, Down Traffic
 	Drops    Drops
 	Peers    []PeerStats // in the order of their addresses
+	TCPInfo  TCPInfo     // of the client's socket; at the end, as it was when that was closed
+
+	// Set at the end only:
+	Reason CloseReason
+	Err    error // more about it; may be nil
 }
 
 // counters are those of an allocation. Each way has a goroutine of its own that counts.
@@ -66,6 +71,7 @@ func (f *flow) stats() AllocationStats {
 		Down:     f.counts.down.traffic(),
 		Drops:    f.counts.drops(),
 		Peers:    f.table.peerStats(),
+		TCPInfo:  f.conn.tcpInfo(),
 	}
 }
 

@@ -26,6 +26,8 @@ type flow struct {
 	nonce  atomic.Pointer[string] // of the last request, where it relays TCP
 	ended  bool                   // the streams' lock guards it
 	ends   atomic.Int32           // deleted, and its relay read for the last time
+	reason CloseReason            // why it was deleted
+	err    error
 }
 
 // streamBuffer is the size in bytes of the buffer that a client with an allocation is read into: a
@@ -50,6 +52,9 @@ func (c *conn) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _
 	c.setIdleDeadline()
 	c.mu.Unlock()
 	c.log.Info("allocation created", "user", user, "relay", f.addr())
+	if hook := c.srv.cfg.OnAllocationStart; hook != nil {
+		hook(f.stats())
+	}
 }
 
 // allocationDeleted is not told which allocation. It is the oldest: pion makes another one only
@@ -60,6 +65,7 @@ func (c *conn) allocationDeleted(_, _ net.Addr, _, _, _ string) {
 	c.flows = c.flows[1:]
 	c.current.CompareAndSwap(f, nil)
 	c.setIdleDeadline()
+	f.reason, f.err = f.whyDeleted(c.reason)
 	c.mu.Unlock()
 	c.srv.countAllocation(-1)
 	c.srv.users.leave(f.user, 1)
@@ -70,13 +76,27 @@ func (c *conn) allocationDeleted(_, _ net.Addr, _, _, _ string) {
 	f.end()
 }
 
+// whyDeleted tells it from the end of the connection, if that was first.
+func (f *flow) whyDeleted(connection error) (CloseReason, error) {
+	switch {
+	case connection != nil:
+		return reasonOf(connection), connection
+	case f.conn.deletes.Load():
+		return ClosedDeleted, nil
+	case f.relay != nil && f.relay.failed.Load():
+		return ClosedRelayFailed, nil
+	}
+	return ClosedExpired, nil
+}
+
 // end is called when the allocation is deleted and when its relay has been read for the last time,
 // in whatever order. After both the counters of what peers sent stand still.
 func (f *flow) end() {
 	if f.ends.Add(1) == 2 {
 		s := f.stats()
+		s.Reason, s.Err = f.reason, f.err
 		f.conn.log.Info("allocation deleted", "user", f.user, "relay", s.Relay, "lived", time.Since(f.since),
-			"packets up", s.Up.Packets, "packets down", s.Down.Packets)
+			"reason", s.Reason, "packets up", s.Up.Packets, "packets down", s.Down.Packets)
 		if hook := f.conn.srv.cfg.OnAllocationEnd; hook != nil {
 			hook(s)
 		}

@@ -2,6 +2,7 @@ package turntcp
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -152,13 +153,15 @@ func (f *FrameReader) fill() error {
 	return io.ErrNoProgress
 }
 
+var errTooLarge = errors.New("STUN message too large")
+
 func (f *FrameReader) skip(size int) error {
 	head, err := f.peek(channelHeader)
 	if err != nil {
 		return err
 	}
 	if !head.IsChannelData() && head.messageType()&classMask != classIndication {
-		return fmt.Errorf("STUN message of %d bytes, more than the %d that fit", size, f.limit)
+		return fmt.Errorf("%w: %d bytes, more than the %d that fit", errTooLarge, size, f.limit)
 	}
 	for size > 0 {
 		here := min(size, f.end-f.start)

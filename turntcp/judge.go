@@ -75,14 +75,6 @@ func (c *conn) judgePeer(value, id []byte) (netip.AddrPort, stun.ErrorCode) {
 	return peer, 0
 }
 
-// A PeerRefusal is a permission or channel that a client was refused.
-type PeerRefusal struct {
-	ConnInfo
-	User   string
-	Peer   netip.AddrPort // its port is often 0 where a permission was asked for
-	Reason string
-}
-
 func (c *conn) refusePeer(peer netip.AddrPort, reason string) {
 	c.log.Info("peer refused", "user", c.account, "peer", peer.Addr(), "reason", reason)
 	if hook := c.srv.cfg.OnPeerRefused; hook != nil {

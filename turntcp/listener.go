@@ -107,6 +107,7 @@ func (s *Server) admit(nc net.Conn, e entrance) {
 	c := newConn(s, nc)
 	if err := s.track(c); err != nil {
 		c.log.Debug("connection refused", "error", err)
+		c.tellEnd(err)
 		nc.Close()
 		return
 	}
@@ -134,7 +135,7 @@ func (s *Server) track(c *conn) error {
 	case s.closed:
 		return errServerClosed
 	case len(s.conns) >= s.cfg.MaxConnections:
-		return fmt.Errorf("%d connections are the limit", s.cfg.MaxConnections)
+		return because(ClosedFull, fmt.Errorf("%d connections are the limit", s.cfg.MaxConnections))
 	}
 	s.conns[c] = struct{}{}
 	s.running.Add(1)

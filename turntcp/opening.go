@@ -39,7 +39,7 @@ func (c *conn) enter(e entrance) error {
 	if e.proxied {
 		announced, err := readProxyHeader(c.sock)
 		if err != nil {
-			return err
+			return noEntrance(ClosedProxyHeader, "PROXY header", err)
 		}
 		c.announce(announced)
 	}
@@ -49,7 +49,7 @@ func (c *conn) enter(e entrance) error {
 	if e.auto {
 		first, err := peekByte(c.sock.Conn)
 		if err != nil {
-			return fmt.Errorf("first byte: %w", err)
+			return noEntrance(reasonOf(err), "first byte", err)
 		}
 		if first != recordHandshake {
 			e.secure = nil
@@ -58,7 +58,7 @@ func (c *conn) enter(e entrance) error {
 	c.prepare(e.secure)
 	if secure, ok := c.nc.(*tls.Conn); ok {
 		if err := secure.HandshakeContext(ctx); err != nil {
-			return fmt.Errorf("TLS handshake: %w", err)
+			return noEntrance(ClosedTLS, "TLS handshake", err)
 		}
 	}
 	return nil
@@ -96,7 +96,7 @@ func (s *Server) claim(c *conn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.perIP[label] >= s.cfg.MaxConnectionsPerIP {
-		return fmt.Errorf("%d connections of %v are the limit", s.cfg.MaxConnectionsPerIP, label)
+		return because(ClosedAddressFull, fmt.Errorf("%d connections of %v are the limit", s.cfg.MaxConnectionsPerIP, label))
 	}
 	s.perIP[label]++
 	c.claimed = true

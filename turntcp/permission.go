@@ -2,23 +2,6 @@ package turntcp
 
 import "net/netip"
 
-// How an allocation came to a peer.
-const (
-	ByPermission = "permission" // CreatePermission
-	ByChannel    = "channel"    // ChannelBind
-	ByConnect    = "connect"    // a stream to the peer (RFC 6062)
-	ByAccept     = "accept"     // a stream from the peer
-)
-
-// A PeerPermission is the first one of an allocation for a peer.
-type PeerPermission struct {
-	ConnInfo
-	User  string
-	Relay netip.AddrPort
-	Peer  netip.AddrPort // its port is that of the request, which is 0 where all are meant
-	By    string         // ByPermission, ByChannel, ByConnect or ByAccept
-}
-
 // meetAsked meets the peers of a CreatePermission request that has been judged. Permissions are by
 // address, so pion tells no ports; the ports that the client gives say between which relays a call is.
 func (c *conn) meetAsked() {

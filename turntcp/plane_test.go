@@ -245,7 +245,8 @@ func TestOnAllocationEnd(t *testing.T) {
 				want := AllocationStats{
 					ConnInfo: got.ConnInfo, User: testUser, Relay: a.Relayed, Created: got.Created,
 					Up: Traffic{2, 11}, Down: Traffic{1, 5}, Drops: Drops{NoChannel: 1},
-					Peers: []PeerStats{{addrPort(peer.LocalAddr()), Traffic{2, 11}, Traffic{1, 5}}},
+					Peers:   []PeerStats{{addrPort(peer.LocalAddr()), Traffic{2, 11}, Traffic{1, 5}}},
+					TCPInfo: got.TCPInfo, Reason: got.Reason, Err: got.Err,
 				}
 				if !reflect.DeepEqual(got, want) || got.Client.String() != c.conn.LocalAddr().String() || got.Created.IsZero() {
 					t.Errorf("got %+v, want %+v", got, want)

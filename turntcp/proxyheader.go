@@ -27,14 +27,14 @@ const (
 func readProxyHeader(r io.Reader) (netip.AddrPort, error) {
 	raw, err := takeHeader(r)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("PROXY header: %w", err)
+		return netip.AddrPort{}, err
 	}
 	if isUnspecified(raw) {
 		return netip.AddrPort{}, nil
 	}
 	h, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(raw), len(raw)))
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("PROXY header: %w", err)
+		return netip.AddrPort{}, err
 	}
 	from, ok := h.SourceAddr.(*net.TCPAddr)
 	if h.Command.IsLocal() || !ok {

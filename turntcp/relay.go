@@ -1,9 +1,11 @@
 package turntcp
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 )
 
 // A relay is the relayed transport address of one allocation (RFC 8656 section 2). For pion it is a
@@ -24,6 +26,7 @@ type relay struct {
 
 	batching // what reads and writes need to have at hand
 	failures int
+	failed   atomic.Bool // it broke, and was not closed
 
 	closing sync.Once
 }
@@ -39,6 +42,7 @@ func (r *relay) ReadFrom([]byte) (int, net.Addr, error) {
 		receive = r.receiveAlone
 	}
 	err := receive()
+	r.failed.Store(!errors.Is(err, net.ErrClosed))
 	if r.drained != nil {
 		r.drained()
 		r.drained = nil

@@ -64,18 +64,7 @@ type Config struct {
 	WriteTimeout        time.Duration // in which a client must take some data, or is closed. Default is 10 s
 	MaxQueueDelay       time.Duration // after which data that waits for a slow client is dropped. Default is 200 ms
 
-	// OnAllocationEnd is told what an allocation has relayed when it has ended, for an audit or a bill.
-	// It must return soon: the connection's end, and Server.Close, wait for it. Server.Each tells of
-	// those that live. Default is nil.
-	OnAllocationEnd func(AllocationStats)
-
-	// OnPeerRefused is told of every request for a permission or channel that was refused with 403, for
-	// an audit or a count. It must return soon: the connection waits. Default is nil.
-	OnPeerRefused func(PeerRefusal)
-
-	// OnPeer is told of every address that an allocation is permitted to exchange data with, when it is so
-	// for the first time. It must return soon: the connection waits. Default is nil.
-	OnPeer func(PeerPermission)
+	Hooks
 
 	MaxConnections int // more are closed at once. Default is 10000
 	MaxHandshakes  int // connections in what HandshakeTimeout is for; more wait. Default is 512
@@ -248,6 +237,24 @@ func (s *Server) countAllocation(by int) {
 // knows that another server may do better. Those that live can be refreshed. There is no way back.
 func (s *Server) Drain() { s.draining.Store(true) }
 
+// Kill closes the connection of that number (ConnInfo.Connection), and with it its allocation and the
+// allocation's streams. It reports false if there is none. The client may come again.
+func (s *Server) Kill(connection uint64) bool {
+	s.mu.Lock()
+	var found *conn
+	for c := range s.conns {
+		if c.id == connection {
+			found = c
+		}
+	}
+	s.mu.Unlock()
+	if found == nil {
+		return false
+	}
+	found.hangUp(errKilled)
+	return true
+}
+
 // Close ends the listeners, the accepted connections and their allocations, and waits for all of
 // them. It may be called twice.
 func (s *Server) Close() error {
@@ -269,4 +276,7 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-var errServerClosed = errors.New("the server was closed")
+var (
+	errServerClosed = errors.New("the server was closed")
+	errKilled       = errors.New("killed by the operator")
+)

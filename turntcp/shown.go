@@ -108,6 +108,7 @@ func (c *conn) rewrite(m *stun.Message, signed []stun.RawAttribute, allocate boo
 	lifetime := grant(seconds)
 	if asked && seconds == 0 && !allocate {
 		lifetime = 0 // ends it
+		c.deletes.Store(true)
 	}
 	setters = append(setters, stun.RawAttribute{Type: stun.AttrLifetime,
 		Value: binary.BigEndian.AppendUint32(nil, uint32(lifetime/time.Second))}, c.key)
