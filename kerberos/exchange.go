@@ -25,6 +25,7 @@ type Exchange struct {
 	sent     *krb5.Authenticator // of our AP-REQ; nil before it
 	proven   bool                // the proxy's AP-REP was right
 	answered bool                // we sent our second, last token
+	replies  []string            // what the proxy answered, in words
 }
 
 // SPN is the service principal that the ticket is for.
@@ -120,6 +121,7 @@ func (e *Exchange) read(challenge string) (resp gss.Resp, err error) {
 			return resp, fmt.Errorf("the proxy's token: %w", err)
 		}
 	}
+	e.note(resp)
 	if resp.Token != nil {
 		err = e.inner(resp.Token)
 	}

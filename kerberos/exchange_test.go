@@ -145,3 +145,33 @@ func TestFinish(t *testing.T) {
 		}
 	})
 }
+
+// TestEvidence: what is shown and what comes back can be told without a secret.
+func TestEvidence(t *testing.T) {
+	kdc := startKDC(t, 18)
+	acceptor := newAcceptor(t, kdc)
+	client := newClient(t, kerberos.Config{User: "alice", Password: password, Krb5Conf: kdc.Config()})
+	s := newStage(t, client, acceptor)
+	must(t, s.exchange.Finish(encode(t, s.final)))
+	v := s.exchange.Evidence()
+	if v.Client != "alice@"+kdc.Realm || v.Service != proxySPN || v.Etype != "aes256-cts-hmac-sha1-96" || v.KVNO == 0 || !v.ClockKnown || v.Clock.Abs() > 2*time.Second {
+		t.Errorf("got %+v, want alice's ticket for %s, of aes256, from a clock like ours", v, proxySPN)
+	}
+	if got := strings.Join(v.Replies, "; "); got != "accept-completed, Kerberos, AP-REP" {
+		t.Errorf("the proxy's replies are %q", got)
+	}
+	for _, c := range []struct {
+		reply gss.Resp
+		want  string
+	}{
+		{gss.Resp{State: gss.Reject}, "reject"},
+		{gss.Resp{State: gss.AcceptIncomplete, Token: krbError(t, krb5.ErrSkew, time.Now())}, "accept-incomplete, KRB-ERROR 37 KRB_AP_ERR_SKEW"},
+		{gss.Resp{State: 9, Token: []byte("x")}, "state 9, 1 bytes that are no token of Kerberos"},
+	} {
+		e := newStage(t, client, acceptor).exchange
+		_, _ = e.Next(testContext(t), encode(t, c.reply)) // an error: it was refused
+		if got := strings.Join(e.Evidence().Replies, "; "); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}

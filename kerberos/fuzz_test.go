@@ -124,7 +124,7 @@ func FuzzReplyParts(f *testing.F) {
 	f.Add(plain, []byte("\x30\x0d\x30\x0b\xa0\x03\x02\x01\x12\xa1\x04\x1b\x02\x61\x62"))
 	f.Fuzz(func(t *testing.T, plain, info []byte) {
 		rep := &krb5.KDCRep{Type: krb5.TypeTGSRep, CName: krb5.ParseName(1, "a")}
-		if tk, err := openRep(rep, plain, &krb5.KDCReqBody{Realm: "R"}, rep.CName, endpoint{}); err == nil && isTGS(tk.server) && tk.realm == "" && tk.server.Parts[1] != "" {
+		if tk, err := openRep(rep, plain, &krb5.KDCReqBody{Realm: "R"}, rep.CName, endpoint{}, time.Unix(0, 0)); err == nil && isTGS(tk.server) && tk.realm == "" && tk.server.Parts[1] != "" {
 			t.Errorf("ticket for %v leads to no realm", tk.server)
 		}
 		c := &Client{conf: newKrb5Conf()}

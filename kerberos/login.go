@@ -21,6 +21,8 @@ type ticket struct {
 	raw         []byte
 	key         krb5.Key
 	end         time.Time
+	clock       time.Duration // of the KDC minus ours, when it made the ticket
+	clockKnown  bool
 }
 
 // ticketLifetime is what we ask for: the KDC gives less when it likes.
@@ -235,12 +237,12 @@ func (c *Client) openASRep(l *login, body *krb5.KDCReqBody, a *asAnswer, key krb
 	if err != nil {
 		return nil, rejected(fmt.Errorf("the %s of %s@%s is wrong: the reply of KDC %s does not open with it", l.secret.kind(), l.name, l.realm, a.kdc))
 	}
-	return openRep(a.rep, plain, body, l.name, a.kdc)
+	return openRep(a.rep, plain, body, l.name, a.kdc, c.config.Now())
 }
 
 // openRep checks what both kinds of replies have in common and makes the ticket. Names and realms
 // are compared without regard to case: Active Directory answers with its own spelling.
-func openRep(rep *krb5.KDCRep, plain []byte, body *krb5.KDCReqBody, client krb5.Name, kdc endpoint) (*ticket, error) {
+func openRep(rep *krb5.KDCRep, plain []byte, body *krb5.KDCReqBody, client krb5.Name, kdc endpoint, now time.Time) (*ticket, error) {
 	enc, err := krb5.ParseEncKDCRep(plain)
 	switch {
 	case err != nil:
@@ -262,7 +264,18 @@ func openRep(rep *krb5.KDCRep, plain []byte, body *krb5.KDCReqBody, client krb5.
 		raw:         rep.Ticket,
 		key:         enc.Key,
 		end:         enc.EndTime,
+		clock:       made(enc).Sub(krb5.Time(now)),
+		clockKnown:  true,
 	}, nil
+}
+
+// made is the KDC's clock when it made a ticket: its start time, which is not given where it is that
+// of the login (RFC 4120 section 5.3).
+func made(enc *krb5.EncKDCRep) time.Time {
+	if enc.StartTime.IsZero() {
+		return enc.AuthTime
+	}
+	return enc.StartTime
 }
 
 // ticketRealm is the realm whose KDCs or services read a ticket: krbtgt/B@A is read by B.

@@ -5,6 +5,7 @@ package kerberos_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -31,6 +32,8 @@ func TestSquidHelper(t *testing.T) {
 	if out, err := k.try(password+"\n", "kinit", "alice"); err != nil {
 		t.Fatalf("kinit: %v\n%s", err, out)
 	}
+	kvno, err := k.try("", "kvno", "HTTP/localhost")
+	must(t, err)
 	tests := []struct {
 		name, keytab, line string
 		config             kerberos.Config
@@ -67,6 +70,9 @@ func TestSquidHelper(t *testing.T) {
 			}
 			if err := e.Finish(final); err != nil { // MIT's own AP-REP
 				t.Errorf("the helper's final token: %v", err)
+			}
+			if v := e.Evidence(); !strings.HasSuffix(strings.TrimSpace(kvno), fmt.Sprintf("kvno = %d", v.KVNO)) {
+				t.Errorf("evidence %+v, MIT's kvno says %s", v, kvno)
 			}
 			other, err := newClient(t, tt.config).Begin(ctx, "localhost", nil)
 			must(t, err)

@@ -144,7 +144,7 @@ func (c *Client) readTGSReply(tgt *ticket, body *krb5.KDCReqBody, kdc endpoint, 
 	if err != nil {
 		return nil, fmt.Errorf("the reply of KDC %s of %s does not open with the session key: %w", kdc, tgt.realm, err)
 	}
-	return openRep(rep, plain, body, tgt.client, kdc)
+	return openRep(rep, plain, body, tgt.client, kdc, c.config.Now())
 }
 
 func (c *Client) tgsRefusal(tgt *ticket, body *krb5.KDCReqBody, refusal *KDCError) error {
