@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -19,8 +17,12 @@ type checkCmd struct {
 	TURNUser         string          `name:"turn-user" required:"" placeholder:"USER" help:"User of the TURN server."`
 	TURNPasswordFile string          `name:"turn-password-file" placeholder:"FILE" help:"File with the TURN password on its first line; - is standard input. Else $$TURNGATE_TURN_PASSWORD."`
 	TURNCA           string          `name:"turn-ca" placeholder:"FILE" help:"PEM certificates to trust for turns. Default: the system's."`
+	TURNFingerprint  string          `name:"turn-fingerprint" placeholder:"sha256:HEX" help:"SHA-256 of the server's public key; another key fails the check, whoever has signed it. --verbose prints it."`
 	Timeout          time.Duration   `default:"10s" help:"For each stage; three times as long for authentication and media."`
 	JSON             string          `name:"json" placeholder:"FILE" help:"Write facts and findings as JSON; - is standard output."`
+	JUnit            string          `name:"junit" placeholder:"FILE" help:"Write the stages as test cases for a CI system."`
+	Bundle           string          `placeholder:"FILE" help:"Write everything, and facts about this machine, into FILE.tar.gz to send to support. It holds names and addresses, no secret."`
+	TryAll           bool            `help:"Try each mechanism by itself. A wrong password then costs one attempt for each that uses it!"`
 	Quick            bool            `help:"End when datagrams have come back, without asking how well: no quality, throughput, packet sizes."`
 	Idle             []time.Duration `placeholder:"DURATION,..." help:"Be silent for so long, and look whether the tunnel is still there; from the shortest to the longest: 15s,1m,5m."`
 	Lifetime         time.Duration   `placeholder:"DURATION" help:"Then send every second for so long, and look whether the tunnel is cut."`
@@ -52,11 +54,11 @@ func (c *checkCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	text, document, err := c.outputs(std)
+	text, files, err := c.outputs(std)
 	if err != nil {
 		return err
 	}
-	defer document.close()
+	defer files.close()
 	fmt.Fprintf(text, "turngate check: %s through %s\n\n", c.TURN, check.Dialer.Proxy)
 	check.Progress = func(s diagnosis.Stage) {
 		if s.Outcome != diagnosis.NotReached {
@@ -70,7 +72,8 @@ func (c *checkCmd) Run(ctx context.Context, std stdio) error {
 		diagnosis.WriteDetails(text, &report)
 	}
 	diagnosis.WriteFindings(text, &report, findings)
-	if err := document.write(report, findings); err != nil {
+	diagnosis.WriteBrowsers(text, report)
+	if err := files.write(report, findings); err != nil {
 		return err
 	}
 	switch {
@@ -121,50 +124,13 @@ func (c *checkCmd) check() (*diagnosis.Check, error) {
 	if t.TLS, err = credentials.Trust(c.TURNCA); err != nil {
 		return nil, usageError{fmt.Errorf("--turn-ca: %w", err)}
 	}
-	return &diagnosis.Check{Dialer: d, TURN: t, Timeout: c.Timeout, Quick: c.Quick, Idle: c.Idle, Lifetime: c.Lifetime}, nil
-}
-
-// outputs are opened before the walk, so that a wrong path costs none. Where the document goes to
-// standard output the text goes to standard error.
-func (c *checkCmd) outputs(std stdio) (text io.Writer, d checkDocument, err error) {
-	switch c.JSON {
-	case "":
-		return std.out, d, nil
-	case "-":
-		return std.err, checkDocument{w: std.out}, nil
+	if c.TURNFingerprint != "" {
+		if t.Pin, err = diagnosis.ParsePin(c.TURNFingerprint); err != nil {
+			return nil, usageError{fmt.Errorf("--turn-fingerprint: %w", err)}
+		}
+		if !t.Secure {
+			return nil, usageError{errors.New("--turn-fingerprint: the URI must be turns:, for a turn: server shows no key")}
+		}
 	}
-	file, err := os.Create(c.JSON)
-	if err != nil {
-		return nil, d, usageError{fmt.Errorf("--json: %w", err)}
-	}
-	return std.out, checkDocument{file, file}, nil
-}
-
-// A checkDocument is where the JSON goes, if anywhere.
-type checkDocument struct {
-	w    io.Writer
-	file *os.File
-}
-
-func (d checkDocument) write(r diagnosis.Report, findings []diagnosis.Finding) error {
-	if d.w == nil {
-		return nil
-	}
-	if findings == nil {
-		findings = []diagnosis.Finding{}
-	}
-	e := json.NewEncoder(d.w)
-	e.SetIndent("", "  ")
-	return e.Encode(struct {
-		diagnosis.Report
-		Through  bool                `json:"through"`
-		Verdict  string              `json:"verdict"`
-		Findings []diagnosis.Finding `json:"findings"`
-	}{r, r.Through(), r.Verdict(), findings})
-}
-
-func (d checkDocument) close() {
-	if d.file != nil {
-		d.file.Close()
-	}
+	return &diagnosis.Check{Dialer: d, TURN: t, Timeout: c.Timeout, TryAll: c.TryAll, Quick: c.Quick, Idle: c.Idle, Lifetime: c.Lifetime}, nil
 }

@@ -2,7 +2,6 @@ package diagnosis
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -10,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/turngate/turngate/kerberos"
-	"github.com/turngate/turngate/ntlm"
 	"github.com/turngate/turngate/proxyconnect"
 )
 
@@ -20,29 +17,82 @@ func (w *walk) authenticate(ctx context.Context) (string, error) {
 	if w.report.Answer == nil {
 		return "", skipped("the proxy asks for none")
 	}
-	conn, err := w.dial(ctx, true)
+	if w.TryAll && len(w.Dialer.Mechanisms) > 0 {
+		return w.tryEach(ctx)
+	}
+	conn, attempts, err := w.observe(ctx, w.proven())
+	w.report.Attempts = attempts
 	if err == nil {
 		w.conn = conn
 		info := conn.(*proxyconnect.Conn).Info()
 		return fmt.Sprintf("%s accepted, requests: %d, connections: %d", info.Mechanism, info.Legs, info.Dials), nil
 	}
-	// After credentials anything but a challenge says that they were taken.
-	if errors.Is(err, proxyconnect.ErrRefused) {
-		w.tunnelErr = err
-		if status := w.report.Refusal.status(); status/100 == 4 && w.TURN.port() != "443" {
-			w.probeOnce(ctx, ProbePort, net.JoinHostPort(w.TURN.host(), "443"), w.proven())
-		}
-		return "credentials taken", nil
-	}
-	return "", err
+	return "", w.denied(ctx, err)
 }
 
-// dial opens a tunnel with what the user has; observed, the report learns of it.
-func (w *walk) dial(ctx context.Context, observed bool) (net.Conn, error) {
-	d := w.proven()
-	if !observed {
-		return d.DialContext(ctx, "tcp", w.TURN.Address)
+// tryEach gives each mechanism a connection and a budget of its own, so that a wrong password costs an
+// attempt for each one that uses it. The first that gets in is the one to go on with.
+func (w *walk) tryEach(ctx context.Context) (detail string, err error) {
+	var words []string
+	for _, m := range w.Dialer.Mechanisms {
+		d := w.proven()
+		d.Mechanisms, d.Budget = []proxyconnect.Mechanism{m}, new(proxyconnect.Budget)
+		conn, attempts, failure := w.observe(ctx, d)
+		w.report.Attempts = append(w.report.Attempts, attempts...)
+		words = append(words, fmt.Sprintf("%s %s", attempts[0].Mechanism, attempts[0].Outcome))
+		switch {
+		case failure != nil:
+			err = worthier(err, failure)
+		case w.conn != nil:
+			conn.Close()
+		default:
+			w.conn, w.chosen = conn, d.Mechanisms
+		}
 	}
+	detail = strings.Join(words, ", ")
+	if w.conn != nil {
+		return detail, nil
+	}
+	return detail, w.denied(ctx, err)
+}
+
+// worthier is the failure that tells more: to have been let in and refused the tunnel, then to have
+// been rejected, then the first one that is not for want of an offer.
+func worthier(a, b error) error {
+	for _, cause := range []error{proxyconnect.ErrRefused, proxyconnect.ErrRejected} {
+		if errors.Is(a, cause) || errors.Is(b, cause) {
+			if errors.Is(a, cause) {
+				return a
+			}
+			return b
+		}
+	}
+	if a == nil || errors.Is(a, proxyconnect.ErrNoCommonScheme) {
+		return b
+	}
+	return a
+}
+
+// denied passes on why no tunnel opened. After credentials anything but a challenge says that they were
+// taken: then it is the next stage that fails.
+func (w *walk) denied(ctx context.Context, err error) error {
+	if !errors.Is(err, proxyconnect.ErrRefused) {
+		return err
+	}
+	w.tunnelErr = err
+	if status := w.report.Refusal.status(); status/100 == 4 && w.TURN.port() != "443" {
+		w.probeOnce(ctx, ProbePort, net.JoinHostPort(w.TURN.host(), "443"), w.proven())
+	}
+	return nil
+}
+
+// dial opens another tunnel like the first one.
+func (w *walk) dial(ctx context.Context) (net.Conn, error) {
+	return w.proven().DialContext(ctx, "tcp", w.TURN.Address)
+}
+
+// observe dials, and says what became of each mechanism.
+func (w *walk) observe(ctx context.Context, d *proxyconnect.Dialer) (net.Conn, []Attempt, error) {
 	var seen []*observation
 	d.Mechanisms = slices.Clone(d.Mechanisms)
 	for i := range d.Mechanisms {
@@ -50,19 +100,30 @@ func (w *walk) dial(ctx context.Context, observed bool) (net.Conn, error) {
 		o.watch(&d.Mechanisms[i])
 		seen = append(seen, o)
 	}
+	before := len(w.report.Requests)
 	conn, err := d.DialContext(proxyconnect.WithTrace(ctx, w.trace()), "tcp", w.TURN.Address)
-	w.report.Attempts = attempts(seen, conn, err)
 	var ce *proxyconnect.ConnectError
 	if errors.As(err, &ce) {
 		w.report.Refusal = answerOf(ce)
 	}
-	return conn, err
+	list := attempts(seen, conn, err)
+	for i := range list {
+		for _, q := range w.report.Requests[before:] {
+			if q.Mechanism == list[i].Mechanism {
+				list[i].Requests++
+			}
+		}
+	}
+	return conn, list, err
 }
 
-// proven is the dialer with the run's budget.
+// proven is the dialer with the run's budget, and with the mechanism that is known to get in.
 func (w *walk) proven() *proxyconnect.Dialer {
 	d := *w.Dialer
 	d.Budget, d.Timeout = w.budget, 3*w.timeout()
+	if w.chosen != nil {
+		d.Mechanisms = w.chosen
+	}
 	return &d
 }
 
@@ -100,10 +161,10 @@ func attempts(seen []*observation, conn net.Conn, err error) (list []Attempt) {
 	var ce *proxyconnect.ConnectError
 	errors.As(err, &ce)
 	for _, o := range seen {
-		a := Attempt{Mechanism: o.name, Outcome: NotOffered, NTLM: o.ntlm}
+		a := Attempt{Mechanism: o.name, Outcome: NotOffered, NTLM: o.ntlm, Ticket: o.ticket(), KDC: o.kdc}
 		switch i := indexOf(ce, o.name); {
 		case i >= 0:
-			a.Requests, a.Error = ce.Attempts[i].Legs, ce.Attempts[i].Err.Error()
+			a.Error = ce.Attempts[i].Err.Error()
 			a.Outcome = attemptOutcome(ce.Attempts[i].Err)
 		case o.err != nil:
 			a.Outcome, a.Error = attemptOutcome(o.err), o.err.Error()
@@ -112,7 +173,6 @@ func attempts(seen []*observation, conn net.Conn, err error) (list []Attempt) {
 		case ce == nil:
 			a.Outcome = NotTried
 		}
-		a.KDC = o.kdc
 		list = append(list, a)
 	}
 	return list
@@ -145,100 +205,6 @@ func attemptOutcome(err error) Outcome {
 		return Accepted
 	}
 	return Failed
-}
-
-// An observation is what one mechanism goes through, from its own point of view.
-type observation struct {
-	name  string
-	begun bool
-	err   error
-	ntlm  *NTLM
-	kdc   *KDC
-}
-
-// watch puts the observation between the dialer and the mechanism.
-func (o *observation) watch(m *proxyconnect.Mechanism) {
-	o.name = m.Name
-	if o.name == "" {
-		o.name = m.Scheme
-	}
-	begin := m.Begin
-	m.Begin = func(ctx context.Context, r proxyconnect.Request) (proxyconnect.Exchange, error) {
-		ex, err := begin(ctx, r)
-		o.note(err)
-		if err != nil {
-			return nil, err
-		}
-		o.begun = true
-		if f, ok := ex.(proxyconnect.Finisher); ok {
-			return finishingExchange{observedExchange{ex, o}, f}, nil
-		}
-		return observedExchange{ex, o}, nil
-	}
-}
-
-func (o *observation) note(err error) {
-	if err == nil {
-		return
-	}
-	o.err = err
-	if kdc := kdcOf(err); kdc != nil {
-		o.kdc = kdc
-	}
-}
-
-type observedExchange struct {
-	proxyconnect.Exchange
-	o *observation
-}
-
-func (e observedExchange) Next(ctx context.Context, challenge string) (string, error) {
-	if token, err := base64.StdEncoding.DecodeString(challenge); err == nil && len(token) > 0 {
-		if c, err := ntlm.ParseChallenge(token); err == nil {
-			count := 1
-			if e.o.ntlm != nil {
-				count += e.o.ntlm.Challenges
-			}
-			e.o.ntlm = ntlmOf(c)
-			e.o.ntlm.Challenges = count
-		}
-	}
-	answer, err := e.Exchange.Next(ctx, challenge)
-	e.o.note(err)
-	return answer, err
-}
-
-// finishingExchange is an observedExchange whose mechanism wants the proxy's last word.
-type finishingExchange struct {
-	observedExchange
-	proxyconnect.Finisher
-}
-
-func ntlmOf(c ntlm.Challenge) *NTLM {
-	n := &NTLM{Domain: clip(c.NetBIOSDomain), Server: clip(c.NetBIOSComputer), Flags: fmt.Sprintf("%#08x", uint32(c.Flags)), Time: c.Timestamp, SPNEGO: c.SPNEGO}
-	if n.Domain == "" {
-		n.Domain = clip(c.TargetName)
-	}
-	return n
-}
-
-// noKDC are the words of package kerberos, which exports no type for it; the black-box tests hold them
-// fast.
-var noKDC = []string{"no KDC of ", "no KDC is known", "lists no kdc for realm"}
-
-// kdcOf finds in an error of a mechanism what a KDC said, or that none did.
-func kdcOf(err error) *KDC {
-	var refusal *kerberos.KDCError
-	if errors.As(err, &refusal) {
-		return &KDC{
-			Code: refusal.Code, Name: refusal.Name, Address: refusal.KDC, Realm: refusal.Realm,
-			Principal: refusal.Principal, Service: refusal.Service, OffsetSeconds: refusal.Offset.Round(time.Second).Seconds(),
-		}
-	}
-	if slices.ContainsFunc(noKDC, func(words string) bool { return strings.Contains(err.Error(), words) }) {
-		return &KDC{Unreachable: true}
-	}
-	return nil
 }
 
 // enterTunnel says what became of the request that carried the right credentials.

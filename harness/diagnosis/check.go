@@ -22,6 +22,10 @@ type Check struct {
 	// long. Default 10 s.
 	Timeout time.Duration
 
+	// TryAll tries each mechanism by itself, also after one got in or was rejected. A wrong password then
+	// costs an attempt for each mechanism that uses it.
+	TryAll bool
+
 	// Quick ends the run when datagrams have come back, without asking how well.
 	Quick bool
 
@@ -69,10 +73,11 @@ type walk struct {
 	host, port        string // of the proxy
 	secure            bool
 	failed            bool
-	conn              net.Conn      // to the proxy, then the tunnel
-	tunnel            *observedConn // the tunnel, to see what passes
-	tunnelErr         error         // of a request that was let in and led nowhere
-	last              time.Duration // what the last CONNECT took
+	conn              net.Conn                 // to the proxy, then the tunnel
+	tunnel            *observedConn            // the tunnel, to see what passes
+	chosen            []proxyconnect.Mechanism // that got in by itself
+	tunnelErr         error                    // of a request that was let in and led nowhere
+	last              time.Duration            // what the last CONNECT took
 	near, far         *turntcp.Client
 	nearRelay         turntcp.Allocation
 	up, down          uint16    // channels
@@ -99,7 +104,7 @@ func (w *walk) stages() []stage {
 		{StageTCP, w.connectProxy, t},
 		{StageProxyTLS, w.secureProxy, t},
 		{StageConnect, w.ask, t},
-		{StageAuth, w.authenticate, 3 * t},
+		{StageAuth, w.authenticate, w.authLimit()},
 		{StageTunnel, w.enterTunnel, t},
 		{StageTURNTLS, w.secureTunnel, t},
 		{StageBinding, w.bind, t},
@@ -121,6 +126,14 @@ func (w *walk) stages() []stage {
 		all = append(all, stage{StageLifetime, w.lifetime, w.Lifetime + 6*t})
 	}
 	return all
+}
+
+// authLimit is three time-outs, for each mechanism where each is tried.
+func (w *walk) authLimit() time.Duration {
+	if w.TryAll {
+		return time.Duration(max(1, len(w.Dialer.Mechanisms))) * 3 * w.timeout()
+	}
+	return 3 * w.timeout()
 }
 
 func (w *walk) step(ctx context.Context, s stage) {

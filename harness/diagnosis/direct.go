@@ -40,9 +40,10 @@ func (d *Direct) reach(ctx context.Context, t TURN) error {
 	}
 	d.Reached = "TCP"
 	if t.Secure {
-		secure := tls.Client(conn, t.config())
+		config := t.config()
+		secure := tls.Client(conn, config)
 		err := secure.HandshakeContext(ctx)
-		d.TLS = describeTLS(secure.ConnectionState(), err)
+		d.TLS = describeTLS(secure.ConnectionState(), config.ServerName, err)
 		if err != nil {
 			conn.Close()
 			return err

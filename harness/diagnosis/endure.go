@@ -93,7 +93,7 @@ func (w *walk) reconnect(ctx context.Context) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, 3*w.timeout())
 	defer cancel()
-	conn, err := w.dial(ctx, false)
+	conn, err := w.dial(ctx)
 	if err != nil {
 		e.ReconnectError = err.Error()
 		return

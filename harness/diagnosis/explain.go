@@ -21,9 +21,10 @@ const (
 type Finding struct {
 	Code       string     `json:"code"` // see Catalogue
 	Confidence Confidence `json:"confidence"`
-	Fact       string     `json:"fact"`   // what was seen
-	Cause      string     `json:"cause"`  // why that is so
-	Action     string     `json:"action"` // what to do next
+	Fact       string     `json:"fact"`          // what was seen
+	Cause      string     `json:"cause"`         // why that is so
+	Log        string     `json:"log,omitempty"` // which log tells causes apart that the wire does not
+	Action     string     `json:"action"`        // what to do next
 }
 
 // Explain says why a path failed, the best explanation first, or what is wrong with one that works. It
@@ -62,7 +63,7 @@ type explainer struct {
 
 func (e *explainer) add(code string, c Confidence, format string, args ...any) {
 	about := entry(code)
-	e.findings = append(e.findings, Finding{code, c, fmt.Sprintf(format, args...), about.Cause, about.Action})
+	e.findings = append(e.findings, Finding{code, c, fmt.Sprintf(format, args...), about.Cause, about.Log, about.Action})
 }
 
 func (e *explainer) host() string {

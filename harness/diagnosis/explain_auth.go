@@ -116,6 +116,27 @@ func (e *explainer) rejected() {
 	e.gaveWay()
 }
 
+// refusedMechanisms is about what was not taken where another mechanism was: with the same password it
+// is the verifier that is broken. An acceptor of Negotiate that knows only one of Kerberos and NTLM is
+// none.
+func (e *explainer) refusedMechanisms() {
+	accepted := ""
+	for _, a := range e.r.Attempts {
+		if a.Outcome == Accepted && accepted == "" {
+			accepted = a.Mechanism
+		}
+	}
+	for _, a := range e.r.Attempts {
+		switch {
+		case accepted == "":
+		case a.Outcome == TicketRefused && !strings.Contains(a.Error, noKerberos):
+			e.add("kerberos.ticket-refused", Likely, "%s: %s", a.Mechanism, a.Error)
+		case a.Outcome == Rejected:
+			e.add("auth.mechanism-broken", Likely, "%s is accepted, and %s is not: %s", accepted, a.Mechanism, a.Error)
+		}
+	}
+}
+
 // notTried names what the budget held back.
 func (e *explainer) notTried() string {
 	var names []string

@@ -13,6 +13,8 @@ const (
 
 // reservations are about a path on which datagrams come back.
 func (e *explainer) reservations() {
+	e.compared()
+	e.refusedMechanisms()
 	if q := e.r.Quality; q != nil {
 		e.delays("up", q.Up)
 		e.delays("down", q.Down)

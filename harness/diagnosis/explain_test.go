@@ -36,6 +36,7 @@ func tried(a ...Attempt) func(*Report)    { return func(r *Report) { r.Attempts 
 func first(b FirstBytes) func(*Report)    { return func(r *Report) { r.First = b } }
 func turns(t TLS) func(*Report)           { return func(r *Report) { r.Secure, r.TunnelTLS = true, &t } }
 func direct(d Direct) func(*Report)       { return func(r *Report) { r.Direct = &d } }
+func pinned(key string) func(*Report)     { return func(r *Report) { r.Pinned = key } }
 func turnCode(code int) func(*Report)     { return func(r *Report) { r.TURNCode = code } }
 func kdc(code int32, name string) *KDC {
 	return &KDC{Code: code, Name: name, Address: "10.0.0.1:88/tcp"}
@@ -131,6 +132,15 @@ var explainTable = []struct {
 	{"intercepted, to compare", failing(StageTURNTLS, KindAuthority, turns(TLS{SHA256: "a", Issuer: "CN=corp"}), direct(Direct{TLS: &TLS{SHA256: "b"}})), []string{"tls.intercepted"}, "CN=corp"},
 	{"intercepted, nothing to compare", failing(StageTURNTLS, KindAuthority, turns(TLS{SHA256: "a"})), []string{"tls.intercepted", "tls.untrusted"}, ""},
 	{"untrusted", failing(StageTURNTLS, KindAuthority, turns(TLS{SHA256: "a"}), direct(Direct{TLS: &TLS{SHA256: "a"}})), []string{"tls.untrusted"}, ""},
+	{"untrusted, pinned", failing(StageTURNTLS, KindAuthority, turns(TLS{SHA256: "a", Key: "k"}), pinned("k")), []string{"tls.untrusted"}, "its key is the pinned one"},
+	{"another key, the server's without the proxy", failing(StageTURNTLS, KindPin, turns(TLS{SHA256: "a", Key: "k"}), pinned("p"), direct(Direct{TLS: &TLS{Key: "p"}})), []string{"tls.intercepted"}, "without the proxy it is"},
+	{"another key, also without the proxy", failing(StageTURNTLS, KindPin, turns(TLS{SHA256: "a", Key: "k"}), pinned("p"), direct(Direct{TLS: &TLS{Key: "k"}})), []string{"tls.pin"}, "the same"},
+	{"another key, nothing to compare", failing(StageTURNTLS, KindPin, turns(TLS{SHA256: "a", Key: "k"}), pinned("p")), []string{"tls.intercepted", "tls.pin"}, ""},
+	{"works, inspected by a trusted authority", failing("", "", turns(TLS{Key: "k", Issuer: "CN=corp"}), direct(Direct{TLS: &TLS{Key: "d", Issuer: "CN=public"}})), []string{"tls.intercepted"}, `"CN=public"`},
+	{"works, two servers of one authority", failing("", "", turns(TLS{Key: "k", Issuer: "CN=public"}), direct(Direct{TLS: &TLS{Key: "d", Issuer: "CN=public"}})), nil, ""},
+	{"works, another authority and the pinned key", failing("", "", turns(TLS{Key: "k", Issuer: "CN=a"}), pinned("k"), direct(Direct{TLS: &TLS{Key: "d", Issuer: "CN=b"}})), nil, ""},
+	{"works, by one of two mechanisms", failing("", "", tried(ticket(TicketRefused, nil), Attempt{Mechanism: "NTLM", Outcome: Rejected, Error: "407"}, Attempt{Mechanism: "Basic", Outcome: Accepted})),
+		[]string{"kerberos.ticket-refused", "auth.mechanism-broken"}, ""},
 	{"other name", failing(StageTURNTLS, KindName, turns(TLS{SHA256: "a"}), direct(Direct{TLS: &TLS{SHA256: "a"}})), []string{"tls.name"}, ""},
 	{"other name, another certificate", failing(StageTURNTLS, KindName, turns(TLS{SHA256: "a"}), direct(Direct{TLS: &TLS{SHA256: "b"}})), []string{"tls.intercepted"}, ""},
 	{"expired", failing(StageTURNTLS, KindExpired, turns(TLS{SHA256: "a"})), []string{"tls.expired"}, ""},

@@ -17,6 +17,8 @@ func (e *explainer) tunnelTLS() {
 		if !e.otherCertificate("") {
 			e.add("tls.expired", Certain, "%s%s", e.s.Error, issuedBy(t))
 		}
+	case e.s.Kind == KindPin:
+		e.pin(t)
 	case e.s.Kind == KindNotTLS:
 		e.add("turn.not-tls", Certain, "%s", e.s.Error)
 	case e.s.Kind == KindClosed:
@@ -35,12 +37,44 @@ func (e *explainer) authority(t *TLS) {
 	if e.otherCertificate(fact) {
 		return
 	}
+	if t != nil && t.Key == e.r.Pinned && t.Key != "" {
+		e.add("tls.untrusted", Certain, "%s; its key is the pinned one", fact)
+		return
+	}
 	if d := e.r.Direct; t != nil && d != nil && d.TLS != nil && d.TLS.SHA256 == t.SHA256 && t.SHA256 != "" {
 		e.add("tls.untrusted", Certain, "%s; without the proxy it is the same", fact)
 		return
 	}
 	e.add("tls.intercepted", Likely, "%s; there is no way without the proxy to compare with", fact)
 	e.add("tls.untrusted", Possible, "%s", fact)
+}
+
+// pin is about a trusted certificate with another key than the pinned one: of an inspection that this
+// machine trusts, or the pin is out of date.
+func (e *explainer) pin(t *TLS) {
+	fact := "the certificate is trusted here and its key is not the pinned one" + issuedBy(t)
+	if d := e.r.Direct; d != nil && d.TLS != nil && d.TLS.Key != "" {
+		switch d.TLS.Key {
+		case t.Key:
+			e.add("tls.pin", Certain, "%s; without the proxy it is the same", fact)
+			return
+		case e.r.Pinned:
+			e.add("tls.intercepted", Certain, "%s; without the proxy it is", fact)
+			return
+		}
+	}
+	e.add("tls.intercepted", Likely, "%s; there is no way without the proxy to compare with", fact)
+	e.add("tls.pin", Possible, "%s", fact)
+}
+
+// compared adds interception by an authority that this machine trusts, where the way without the proxy
+// shows a certificate of another one. Other keys by the same authority are those of several servers.
+func (e *explainer) compared() {
+	t, d := e.r.TunnelTLS, e.r.Direct
+	if t == nil || t.Key == "" || t.Key == e.r.Pinned || d == nil || d.TLS == nil || d.TLS.Key == "" || d.TLS.Key == t.Key || d.TLS.Issuer == t.Issuer {
+		return
+	}
+	e.add("tls.intercepted", Likely, "through the proxy the certificate is issued by %q, without it by %q", t.Issuer, d.TLS.Issuer)
 }
 
 // otherCertificate adds interception where the way without the proxy shows another certificate.

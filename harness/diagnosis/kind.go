@@ -26,6 +26,7 @@ const (
 	KindAuthority    Kind = "certificate of an unknown authority"
 	KindName         Kind = "certificate of another name"
 	KindExpired      Kind = "certificate out of its time"
+	KindPin          Kind = "another key than the pinned one"
 	KindNotTLS       Kind = "not TLS"
 	KindTLS          Kind = "TLS"
 	KindNotHTTP      Kind = "not HTTP"
@@ -58,6 +59,7 @@ var known = []struct {
 	{context.Canceled, KindCanceled},
 	{errSecond, KindSecond},
 	{errLost, KindLost},
+	{errPin, KindPin},
 	{proxyconnect.ErrRejected, KindRejected}, {proxyconnect.ErrBudgetSpent, KindRejected},
 	{proxyconnect.ErrCleartext, KindCleartext}, {proxyconnect.ErrNoCredential, KindNoCredential},
 	{proxyconnect.ErrNoCommonScheme, KindNoScheme}, {proxyconnect.ErrRefused, KindRefused},

@@ -114,3 +114,18 @@ func FuzzPeerText(f *testing.F) {
 		}
 	})
 }
+
+func TestParsePin(t *testing.T) {
+	digits := strings.Repeat("0a", 32)
+	colons := strings.TrimSuffix(strings.Repeat("0A:", 32), ":")
+	for text, want := range map[string]string{
+		"sha256:" + digits: "sha256:" + digits, digits: "sha256:" + digits, "sha256:" + colons: "sha256:" + digits,
+		"sha256/CgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgo=": "sha256:" + digits,
+		"": "", "sha256:0a": "", "sha256/0a": "", "sha1:" + digits: "", digits + "0a": "",
+	} {
+		got, err := ParsePin(text)
+		if got.String() != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q, %v; want %q", text, got, err, want)
+		}
+	}
+}

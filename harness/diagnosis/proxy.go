@@ -2,10 +2,7 @@ package diagnosis
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -54,7 +51,7 @@ func (w *walk) secureProxy(ctx context.Context) (string, error) {
 	}
 	conn := tls.Client(w.conn, config)
 	err := conn.HandshakeContext(ctx)
-	w.report.ProxyTLS = describeTLS(conn.ConnectionState(), err)
+	w.report.ProxyTLS = describeTLS(conn.ConnectionState(), config.ServerName, err)
 	return w.report.ProxyTLS.summary(), err
 }
 
@@ -166,42 +163,4 @@ func (a *Answer) summary() string {
 		fmt.Fprintf(&b, " (%s)", a.Evidence)
 	}
 	return b.String()
-}
-
-// describeTLS is what there is to say of a handshake, also of one that failed at the certificate.
-func describeTLS(state tls.ConnectionState, err error) *TLS {
-	t := &TLS{ALPN: clip(state.NegotiatedProtocol)}
-	if state.Version != 0 {
-		t.Version = tls.VersionName(state.Version)
-	}
-	chain := state.PeerCertificates
-	var verify *tls.CertificateVerificationError
-	if errors.As(err, &verify) {
-		chain = verify.UnverifiedCertificates
-	}
-	if len(chain) > 0 {
-		t.describe(chain[0])
-	}
-	return t
-}
-
-const maxNames = 8
-
-func (t *TLS) describe(c *x509.Certificate) {
-	sum := sha256.Sum256(c.Raw)
-	t.SHA256 = hex.EncodeToString(sum[:])
-	t.Subject, t.Issuer, t.NotAfter = clip(c.Subject.String()), clip(c.Issuer.String()), c.NotAfter
-	for _, name := range c.DNSNames[:min(len(c.DNSNames), maxNames)] {
-		t.Names = append(t.Names, clip(name))
-	}
-	for _, ip := range c.IPAddresses[:min(len(c.IPAddresses), maxNames-len(t.Names))] {
-		t.Names = append(t.Names, ip.String())
-	}
-}
-
-func (t *TLS) summary() string {
-	if t.SHA256 == "" {
-		return t.Version
-	}
-	return strings.TrimPrefix(fmt.Sprintf("%s, %q issued by %q", t.Version, t.Subject, t.Issuer), ", ")
 }

@@ -24,7 +24,8 @@ type Report struct {
 	Refusal   *Answer    `json:"refusal,omitempty"`     // the proxy's last answer, where credentials did not lead to a tunnel
 	First     FirstBytes `json:"first_bytes,omitempty"` // what came first through the tunnel
 	TunnelTLS *TLS       `json:"tunnel_tls,omitempty"`
-	TURNCode  int        `json:"turn_code,omitempty"` // error code of the TURN server
+	Pinned    string     `json:"pinned_key,omitempty"` // what the server's key was to be
+	TURNCode  int        `json:"turn_code,omitempty"`  // error code of the TURN server
 	Media     *Media     `json:"media,omitempty"`
 	Quality   *Quality   `json:"quality,omitempty"`
 	Rate      *Rate      `json:"throughput,omitempty"`
@@ -100,13 +101,16 @@ func (r *Report) Through() bool { return r.Stage(StageMedia).Outcome == OK }
 
 // TLS is one handshake's end, as far as it came.
 type TLS struct {
-	Version  string    `json:"version,omitempty"`
-	Subject  string    `json:"subject,omitempty"`
-	Issuer   string    `json:"issuer,omitempty"`
-	Names    []string  `json:"names,omitempty"` // of the certificate; at most 8
-	NotAfter time.Time `json:"not_after,omitzero"`
-	SHA256   string    `json:"sha256,omitempty"` // of the certificate
-	ALPN     string    `json:"alpn,omitempty"`
+	Version    string    `json:"version,omitempty"`
+	Subject    string    `json:"subject,omitempty"`
+	Issuer     string    `json:"issuer,omitempty"`
+	Names      []string  `json:"names,omitempty"` // of the certificate; at most 8
+	NotAfter   time.Time `json:"not_after,omitzero"`
+	SHA256     string    `json:"sha256,omitempty"`      // of the certificate
+	Key        string    `json:"key,omitempty"`         // a Pin
+	Chain      []string  `json:"chain,omitempty"`       // subjects of the certificates that came with it; at most 4
+	ServerName string    `json:"server_name,omitempty"` // asked for
+	ALPN       string    `json:"alpn,omitempty"`        // agreed upon
 }
 
 // An Answer is an HTTP response of the proxy.
@@ -154,6 +158,7 @@ type Attempt struct {
 	Error     string  `json:"error,omitempty"`
 	KDC       *KDC    `json:"kdc,omitempty"`
 	NTLM      *NTLM   `json:"ntlm,omitempty"`
+	Ticket    *Ticket `json:"ticket,omitempty"`
 }
 
 // The outcomes of an Attempt besides Failed.
@@ -181,13 +186,30 @@ type KDC struct {
 
 // NTLM is what the proxy's challenge says.
 type NTLM struct {
-	Domain string    `json:"domain,omitempty"`
-	Server string    `json:"server,omitempty"`
-	Flags  string    `json:"flags,omitempty"`
-	Time   time.Time `json:"time,omitzero"` // the server's clock
-	SPNEGO bool      `json:"spnego,omitempty"`
+	Domain        string    `json:"domain,omitempty"`
+	Server        string    `json:"server,omitempty"`
+	DNSDomain     string    `json:"dns_domain,omitempty"`
+	DNSServer     string    `json:"dns_server,omitempty"`
+	Windows       string    `json:"windows,omitempty"` // version of its system, as far as it says the truth
+	Flags         string    `json:"flags,omitempty"`
+	FlagNames     []string  `json:"flag_names,omitempty"` // MS-NLMP 2.2.2.5
+	Time          time.Time `json:"time,omitzero"`        // the server's clock
+	OffsetSeconds float64   `json:"offset_s,omitempty"`   // it minus ours
+	SPNEGO        bool      `json:"spnego,omitempty"`     // it came in SPNEGO
+	Oddities      []string  `json:"oddities,omitempty"`   // faults that we work around
 	// Challenges is how many came: one is usual, a second one after the response is not.
 	Challenges int `json:"challenges"`
+}
+
+// Ticket is the Kerberos ticket that was shown to the proxy, and what came back.
+type Ticket struct {
+	Client        string    `json:"client"`
+	Service       string    `json:"service"` // the principal that was asked for
+	Etype         string    `json:"etype,omitempty"`
+	KVNO          int       `json:"kvno,omitempty"` // to compare with klist -k of the proxy's keytab
+	Ends          time.Time `json:"ends,omitzero"`
+	OffsetSeconds float64   `json:"kdc_offset_s,omitempty"` // the KDC's clock minus ours
+	Replies       []string  `json:"replies,omitempty"`      // SPNEGO's state and what it carries
 }
 
 // FirstBytes is what the tunnel's first bytes look like.

@@ -15,6 +15,7 @@ type TURN struct {
 	Secure   bool   // TLS through the tunnel
 	User     string
 	Password credentials.Secret
+	Pin      Pin         // of the server's key; default: any key of a trusted certificate
 	TLS      *tls.Config // cloned; default: the system's roots, the host of Address
 }
 

@@ -16,7 +16,7 @@ func (s Stage) Line() string {
 	if s.Error != "" {
 		text = s.Error
 	}
-	return strings.TrimRight(fmt.Sprintf("%-8s %-15s %10s  %s", s.Outcome, s.Name, took, text), " ")
+	return strings.TrimRight(wrapped(fmt.Sprintf("%-8s %-15s %10s  ", s.Outcome, s.Name, took), text), " \n")
 }
 
 // Verdict is one line about the whole.
@@ -64,38 +64,44 @@ func WriteFindings(w io.Writer, r *Report, findings []Finding) {
 		if i == maxShown {
 			break
 		}
-		fmt.Fprintf(w, "\n%s (%s)\n  fact:  %s\n  cause: %s\n  hint:  %s\n", f.Code, f.Confidence, f.Fact, f.Cause, f.Action)
+		fmt.Fprintln(w)
+		f.write(w)
+	}
+	if more := len(findings) - maxShown; more > 0 {
+		fmt.Fprintf(w, "\n%d more in --json\n", more)
 	}
 }
 
-// WriteDetails writes what the stages' lines leave out: requests, mechanisms, certificates, probes.
-func WriteDetails(w io.Writer, r *Report) {
-	for i, q := range r.Requests {
-		with := "without credentials"
-		if q.Mechanism != "" {
-			with = "with " + q.Mechanism
-		}
-		fmt.Fprintf(w, "request %d %s: %d %s, offers %s, keep-alive %v\n", i+1, with, q.Status, q.Reason, list(q.Offered), q.KeepAlive)
-	}
-	for _, a := range r.Attempts {
-		fmt.Fprintf(w, "%s: %s, requests %d", a.Mechanism, a.Outcome, a.Requests)
-		if a.NTLM != nil {
-			fmt.Fprintf(w, "; challenge of domain %q, server %q, flags %s", a.NTLM.Domain, a.NTLM.Server, a.NTLM.Flags)
-		}
-		if a.Error != "" {
-			fmt.Fprintf(w, "; %s", a.Error)
-		}
-		fmt.Fprintln(w)
-	}
-	for _, p := range r.Probes {
-		fmt.Fprintf(w, "probe %s: status %d\n", p.Change, p.Status)
-	}
-	for _, t := range []struct {
-		name string
-		tls  *TLS
-	}{{"proxy", r.ProxyTLS}, {"TURN server through the proxy", r.TunnelTLS}} {
-		if t.tls != nil && t.tls.SHA256 != "" {
-			fmt.Fprintf(w, "certificate of the %s: %q by %q, until %s, SHA-256 %s\n", t.name, t.tls.Subject, t.tls.Issuer, t.tls.NotAfter.Format("2006-01-02"), t.tls.SHA256)
+func (f Finding) write(w io.Writer) {
+	fmt.Fprintf(w, "%s (%s)\n", f.Code, f.Confidence)
+	for _, line := range []struct{ label, text string }{{"fact", f.Fact}, {"cause", f.Cause}, {"log", f.Log}, {"hint", f.Action}} {
+		if line.text != "" {
+			fmt.Fprint(w, wrapped(fmt.Sprintf("  %-7s", line.label+":"), line.text))
 		}
 	}
+}
+
+const width = 100 // columns of a terminal
+
+// wrapped breaks a text between words. The lines after the first are indented as far as the label is
+// long.
+func wrapped(label, text string) string {
+	var b strings.Builder
+	b.WriteString(label)
+	column := len(label)
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case column+1+len(word) > width:
+			b.WriteString("\n" + strings.Repeat(" ", len(label)))
+			column = len(label)
+		default:
+			b.WriteString(" ")
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	b.WriteString("\n")
+	return b.String()
 }

@@ -58,11 +58,14 @@ func (w *walk) secureTunnel(ctx context.Context) (string, error) {
 	if !w.TURN.Secure {
 		return "", skipped("the TURN URI is turn:")
 	}
-	conn := tls.Client(w.conn, w.TURN.config())
+	config := w.TURN.config()
+	conn := tls.Client(w.conn, config)
 	err := conn.HandshakeContext(ctx)
 	w.report.First = w.tunnel.class()
-	w.report.TunnelTLS = describeTLS(conn.ConnectionState(), err)
+	w.report.TunnelTLS = describeTLS(conn.ConnectionState(), config.ServerName, err)
 	if err == nil {
+		err = w.TURN.checkPin(conn.ConnectionState())
+		w.report.Pinned = w.TURN.Pin.String()
 		w.conn = conn
 	}
 	return w.report.TunnelTLS.summary(), err
@@ -133,7 +136,7 @@ func (w *walk) media(ctx context.Context) (string, error) {
 
 // openFar makes the other end of the call.
 func (w *walk) openFar(ctx context.Context) (relay turntcp.Allocation, err error) {
-	conn, err := w.dial(ctx, false)
+	conn, err := w.dial(ctx)
 	if err != nil {
 		return relay, fmt.Errorf("%w: %w", errSecond, err)
 	}
