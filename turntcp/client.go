@@ -24,6 +24,10 @@ type ClientConfig struct {
 	// that arrived together is handed over in one go, each datagram as soon as it is cut out.
 	OnData func(Data)
 
+	// OnDone is called once when the client has ended, with Err's error, by the goroutine that reads.
+	// It must not call Close. It may be nil.
+	OnDone func(error)
+
 	// ReadBuffer is the most that is read in one system call, in bytes, and the largest frame that is
 	// received; larger ones are counted by Dropped. Default is MaxFrame, 64 KiB.
 	ReadBuffer int
@@ -135,6 +139,9 @@ func (c *Client) read() {
 				err = fmt.Errorf("read from TURN server: %w", err)
 			}
 			c.fail(err)
+			if c.cfg.OnDone != nil {
+				c.cfg.OnDone(c.Err())
+			}
 			return
 		}
 		c.receive(frame)

@@ -41,7 +41,8 @@ type far struct {
 // A call is one near end, its share of a far one, and what both have counted.
 type call struct {
 	g        *Generator
-	index    int
+	number   int
+	life     uint32 // how often the number was opened before
 	near     *turntcp.Client
 	out      *outbox
 	far      *far
@@ -50,17 +51,20 @@ type call struct {
 	upward   half
 	downward half
 	sources  []*source
-	opened   time.Time
-	renewed  time.Time // guarded by the generator
 	first    chan struct{}
 	once     sync.Once
-	closed   bool // by us; guarded by the generator
+
+	// Guarded by the generator:
+	opened  time.Time // zero until the call is in use
+	renewed time.Time
+	closed  bool  // by us
+	died    error // why it ended, by whomever
 }
 
 // open sets a call up; due is when that was to begin. What its phases took is returned also with an
 // error.
-func (g *Generator) open(ctx context.Context, index int, due time.Time) (c *call, phases []Phase, err error) {
-	c = &call{g: g, index: index, first: make(chan struct{})}
+func (g *Generator) open(ctx context.Context, number int, due time.Time) (c *call, phases []Phase, err error) {
+	c = &call{g: g, number: number, life: g.lives.next(number), first: make(chan struct{})}
 	conn, phases, err := g.cfg.Near(ctx)
 	if err != nil {
 		return nil, phases, err
@@ -68,7 +72,7 @@ func (g *Generator) open(ctx context.Context, index int, due time.Time) (c *call
 	took := func(name string, since time.Time) {
 		phases = append(phases, Phase{name, time.Since(since)})
 	}
-	c.near = g.client(conn, c.onData)
+	c.near = g.client(conn, c.onData, c.onDone)
 	start := time.Now()
 	if c.relay, err = c.near.Allocate(ctx); err != nil {
 		c.near.Close()
@@ -89,13 +93,12 @@ func (g *Generator) open(ctx context.Context, index int, due time.Time) (c *call
 	}
 	took("first-media", start)
 	took("total", due)
-	c.opened, c.renewed = time.Now(), time.Now()
 	return c, phases, nil
 }
 
-func (g *Generator) client(conn net.Conn, onData func(turntcp.Data)) *turntcp.Client {
+func (g *Generator) client(conn net.Conn, onData func(turntcp.Data), onDone func(error)) *turntcp.Client {
 	return turntcp.NewClient(conn, turntcp.ClientConfig{
-		Username: g.cfg.User, Password: g.cfg.Password, OnData: onData, ReadBuffer: g.cfg.readBuffer(), WriteTimeout: 30 * time.Second,
+		Username: g.cfg.User, Password: g.cfg.Password, OnData: onData, OnDone: onDone, ReadBuffer: g.cfg.readBuffer(), WriteTimeout: 30 * time.Second,
 	})
 }
 
@@ -132,7 +135,7 @@ func (g *Generator) leave(c *call) {
 // probe sends one packet there and back.
 func (c *call) probe(ctx context.Context) error {
 	b := make([]byte, headerSize)
-	(&packet{run: c.g.run, call: uint32(c.index), stream: probeStream}).put(b)
+	(&packet{run: c.g.run, call: uint32(c.number), life: c.life, stream: probeStream}).put(b)
 	limit := time.NewTicker(time.Second) // the way leads over UDP: try again
 	defer limit.Stop()
 	for range 10 {
@@ -174,7 +177,7 @@ func (g *Generator) onFarData(f *far, d turntcp.Data) {
 		return
 	}
 	c := g.index.get(p.call)
-	if c == nil {
+	if c == nil || c.life != p.life {
 		return
 	}
 	if p.stream == probeStream {
@@ -190,25 +193,23 @@ func (c *call) count(h *half, p packet, now time.Duration) {
 		return
 	}
 	s := &c.g.cfg.Profile.Streams[p.stream]
-	h.came(p, now, s.Rate, s.KeyEvery > 0, c.g.shard(c.index))
+	h.came(p, now, s.Rate, s.KeyEvery > 0, c.g.shard(c.number))
 }
 
-// begin starts the call's streams.
-func (c *call) begin() {
-	start := time.Since(c.g.epoch)
+// begin starts the call's streams, which follow their schedules from base on.
+func (c *call) begin(base time.Duration) {
+	now := time.Since(c.g.epoch)
 	for i, s := range c.g.cfg.Profile.Streams {
-		st := &sending{c: c, index: i, start: start, schedule: newSchedule(s, c.g.cfg.Seed, c.index, i)}
+		st := &sending{c: c, index: i, base: base, schedule: newSchedule(s, c.g.cfg.Seed, c.number, i)}
 		st.half, st.out, st.channel = &c.downward, c.far.out, c.down
 		if s.Up {
 			st.half, st.out, st.channel = &c.upward, c.out, c.up
 		}
-		st.first = st.schedule.next
-		first := st.advance()
-		src := &source{due: first, send: st.send}
-		c.sources = append(c.sources, src)
+		st.frame = st.schedule.from(now - base)
+		c.sources = append(c.sources, &source{due: st.due(), stream: st})
 	}
 	for _, s := range c.sources {
-		c.g.pacer.add(s)
+		c.g.pacer(c.number).add(s)
 	}
 }
 
@@ -216,38 +217,50 @@ func (c *call) begin() {
 type sending struct {
 	c        *call
 	index    int
-	start    time.Duration
-	schedule *schedule
-	first    uint32
+	schedule schedule
+	base     time.Duration // of the schedule, since the epoch
+	next     time.Duration // the base after that, if it is larger
+	frame    uint32        // that is next
 	half     *half
 	out      *outbox
 	channel  uint16
-	number   uint32 // of the frame that is next
-	size     int
+	size     int // of the frame that is being sent
 	seq      uint32
 }
 
-// advance makes the next frame ready and returns when it is due.
-func (s *sending) advance() time.Duration {
-	number, size, due := s.schedule.frame(s.first)
-	s.number, s.size = number, size
-	return s.start + due
-}
+func (s *sending) due() time.Duration { return s.base + s.schedule.due(s.frame) }
 
 // send hands the frame over and returns when the next one is due.
 func (s *sending) send(due time.Duration) time.Duration {
+	s.size = s.schedule.size(s.frame)
 	n := packets(s.size)
 	sent := s.out.add(s.size+n*(headerSize+8), s, n, due)
-	s.half.due(s.index, due, int64(n), sent)
+	s.half.due(s.index, due, int64(n), sent, s.schedule.print(s.frame, s.size, due-s.base))
 	s.seq += uint32(n)
-	return s.advance()
+	s.frame++
+	return s.begun(s.due())
+}
+
+// restart begins the schedule again at base; what is due before is still sent.
+func (s *sending) restart(base, next time.Duration) time.Duration {
+	s.next = base
+	return s.begun(next)
+}
+
+// begun goes over to the next base if that is due before the next frame.
+func (s *sending) begun(next time.Duration) time.Duration {
+	if s.next > s.base && next >= s.next {
+		s.base, s.frame = s.next, 0
+		return s.due()
+	}
+	return next
 }
 
 var padding [MaxPacket]byte
 
 // append makes the packets of the frame, all of about the same size.
 func (s *sending) append(b []byte, n int, due time.Duration) []byte {
-	p := packet{run: s.c.g.run, call: uint32(s.c.index), stream: uint8(s.index), parts: uint8(n), frame: s.number, due: due}
+	p := packet{run: s.c.g.run, call: uint32(s.c.number), life: s.c.life, stream: uint8(s.index), parts: uint8(n), frame: s.frame, due: due}
 	for i := range n {
 		size := max(headerSize, s.size/n)
 		at := len(b)
@@ -260,9 +273,28 @@ func (s *sending) append(b []byte, n int, due time.Duration) []byte {
 
 // end stops the streams and closes the near end.
 func (c *call) end() {
-	c.g.pacer.remove(c.sources)
+	c.g.pacer(c.number).remove(c.sources)
 	c.near.Close()
+	c.out.wait()
 	c.g.leave(c)
+}
+
+// onDone counts a call that somebody else has ended while it was in use.
+func (c *call) onDone(err error) {
+	c.g.mu.Lock()
+	c.died = err
+	inUse := !c.closed && !c.opened.IsZero()
+	c.g.mu.Unlock()
+	if inUse {
+		c.g.lose(c, err)
+	}
+}
+
+func (g *Generator) lose(c *call, err error) {
+	g.failed(fmt.Errorf("closed in use: %w", err))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lost = append(g.lost, time.Since(c.opened))
 }
 
 // renew refreshes what would expire: permissions after 5 minutes, channels and allocation after 10.

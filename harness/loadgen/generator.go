@@ -3,7 +3,6 @@ package loadgen
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -22,9 +21,11 @@ type Config struct {
 
 	User, Password string // of the TURN server; never shown
 
-	FirstCall int           // number of the first call, for a part of a run. Default 0
-	Window    time.Duration // of quality. Default 15 s
-	Opening   int           // set-ups at a time, where the step gives no rate. Default 8
+	Part    Part          // of the calls that this generator offers. Default all
+	Window  time.Duration // of quality. Default 15 s
+	Opening int           // set-ups at a time, where the step gives no rate. Default 8
+	Pacers  int           // threads that keep the time. Default 1
+	Single  bool          // each packet is a write, and a TLS record, of its own. Default: the packets of a frame together
 
 	// MaxLateness is the pacer's 99th percentile above which a step is void. Default 2 ms.
 	MaxLateness time.Duration
@@ -59,6 +60,7 @@ func (c *Config) setDefaults() error {
 	if c.Opening <= 0 {
 		c.Opening = 8
 	}
+	c.Pacers = max(1, c.Pacers)
 	if c.MaxLateness <= 0 {
 		c.MaxLateness = 2 * time.Millisecond
 	}
@@ -68,7 +70,7 @@ func (c *Config) setDefaults() error {
 	if c.Fatal == nil {
 		c.Fatal = func(error) bool { return false }
 	}
-	return c.Profile.Validate()
+	return errors.Join(c.Profile.Validate(), c.Part.Validate())
 }
 
 // A Generator keeps calls up from step to step. Run is for one goroutine; Snapshot for any.
@@ -76,18 +78,18 @@ type Generator struct {
 	cfg    Config
 	epoch  time.Time
 	run    uint32
-	pacer  *pacer
+	pacers []*pacer
 	shards atomic.Pointer[[]*shard]
 	index  callIndex
+	lives  lives
 	work   sync.WaitGroup
 	ctx    context.Context
 	cancel context.CancelFunc
 
 	mu       sync.Mutex
-	current  span // what is being measured
-	calls    []*call
+	current  span    // what is being measured
+	calls    []*call // the oldest first
 	fars     []*far
-	next     int // number of the next call
 	setup    phaseLatencies
 	wanted   int
 	opened   int
@@ -98,6 +100,8 @@ type Generator struct {
 	fatal    error
 	awaiting atomic.Int64 // set-ups under way
 }
+
+func (g *Generator) pacer(call int) *pacer { return g.pacers[call%len(g.pacers)] }
 
 func (g *Generator) shard(call int) *shard {
 	all := *g.shards.Load()
@@ -112,12 +116,15 @@ func New(cfg Config) (*Generator, error) {
 	if err := cfg.setDefaults(); err != nil {
 		return nil, err
 	}
-	g := &Generator{cfg: cfg, epoch: time.Now(), run: rand.Uint32(), next: cfg.FirstCall, causes: make(map[string]int)}
+	g := &Generator{cfg: cfg, epoch: time.Now(), run: rand.Uint32(), causes: make(map[string]int)}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
-	g.pacer = newPacer(g.epoch)
 	g.current.window = cfg.Window
 	g.resetShards()
-	go g.pacer.run()
+	for range cfg.Pacers {
+		p := newPacer(g.epoch)
+		g.pacers = append(g.pacers, p)
+		go p.run()
+	}
 	g.work.Go(g.renewAll)
 	return g, nil
 }
@@ -133,7 +140,9 @@ func (g *Generator) resetShards() {
 // Close ends all calls and waits for what they have running.
 func (g *Generator) Close() error {
 	g.cancel()
-	g.pacer.close()
+	for _, p := range g.pacers {
+		p.close()
+	}
 	g.shrink(0)
 	g.mu.Lock()
 	fars := g.fars
@@ -141,6 +150,7 @@ func (g *Generator) Close() error {
 	g.mu.Unlock()
 	for _, f := range fars {
 		f.client.Close()
+		f.out.wait()
 	}
 	g.work.Wait()
 	return nil
@@ -172,47 +182,15 @@ func (g *Generator) farEnd(ctx context.Context) (*far, error) {
 	}
 	f := &far{calls: 1, renewed: time.Now()}
 	ready := make(chan struct{})
-	f.client = g.client(conn, func(d turntcp.Data) { <-ready; g.onFarData(f, d) })
+	f.client = g.client(conn, func(d turntcp.Data) { <-ready; g.onFarData(f, d) }, nil)
 	if f.relay, err = f.client.Allocate(ctx); err != nil {
 		f.client.Close()
 		return nil, err
 	}
-	f.out = newOutbox(f.client)
+	f.out = newOutbox(f.client, g.cfg.Single)
 	close(ready)
-	g.work.Go(f.out.run)
 	g.fars = append(g.fars, f)
 	return f, nil
-}
-
-// callIndex finds calls by their number, without a lock for those who read.
-type callIndex struct {
-	mu  sync.Mutex
-	all atomic.Pointer[map[uint32]*call]
-}
-
-func (x *callIndex) get(number uint32) *call {
-	if m := x.all.Load(); m != nil {
-		return (*m)[number]
-	}
-	return nil
-}
-
-func (x *callIndex) put(c *call) { x.change(func(m map[uint32]*call) { m[uint32(c.index)] = c }) }
-func (x *callIndex) remove(c *call) {
-	x.change(func(m map[uint32]*call) { delete(m, uint32(c.index)) })
-}
-
-func (x *callIndex) change(f func(map[uint32]*call)) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	m := make(map[uint32]*call)
-	if old := x.all.Load(); old != nil {
-		for k, v := range *old {
-			m[k] = v
-		}
-	}
-	f(m)
-	x.all.Store(&m)
 }
 
 // renewEvery is after how long a call's permissions and channels are refreshed, lifetime what is
@@ -276,24 +254,6 @@ func (g *Generator) failed(err error) {
 	case g.cfg.Fatal(err):
 		g.fatal = err
 	}
-}
-
-// watch counts a call that somebody else ends.
-func (g *Generator) watch(c *call) {
-	g.work.Go(c.out.run)
-	g.work.Go(func() {
-		<-c.near.Done()
-		g.mu.Lock()
-		mine := c.closed
-		g.mu.Unlock()
-		if mine {
-			return
-		}
-		g.failed(fmt.Errorf("closed in use: %w", c.near.Err()))
-		g.mu.Lock()
-		g.lost = append(g.lost, time.Since(c.opened))
-		g.mu.Unlock()
-	})
 }
 
 // A Snapshot is what a live view shows.

@@ -11,27 +11,13 @@ import (
 // setupTime bounds the set-up of one call.
 const setupTime = 30 * time.Second
 
-// grow opens calls until there are n, or the context ends, or an error is fatal. With a rate they are
-// opened by the clock, however long each takes; else a few at a time.
-func (g *Generator) grow(ctx context.Context, n int, rate float64) {
-	g.mu.Lock()
-	missing := n - len(g.calls)
-	g.mu.Unlock()
-	room := make(chan struct{}, g.cfg.Opening)
-	if rate > 0 {
-		room = make(chan struct{}, max(1, missing)) // never waited for
-	}
+// grow opens the part's calls that are missing among the first n of the run, a few at a time, until
+// the context ends or an error is fatal.
+func (g *Generator) grow(ctx context.Context, n int) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	start := time.Now()
-	for i := range missing {
-		due := time.Now()
-		if rate > 0 {
-			due = start.Add(time.Duration(float64(i) / rate * float64(time.Second)))
-			if !wait(ctx, time.Until(due)) {
-				return
-			}
-		}
+	room := make(chan struct{}, g.cfg.Opening)
+	for _, number := range g.missing(n) {
 		select {
 		case room <- struct{}{}:
 		case <-ctx.Done():
@@ -40,14 +26,41 @@ func (g *Generator) grow(ctx context.Context, n int, rate float64) {
 		if g.isFatal() {
 			return
 		}
-		if rate <= 0 {
-			due = time.Now()
-		}
 		all.Go(func() {
 			defer func() { <-room }()
-			g.openOne(ctx, due)
+			g.openOne(ctx, number, time.Now())
 		})
 	}
+}
+
+// storm opens the missing calls by the clock, however long each takes: rate per second over all parts
+// of the run, from start on.
+func (g *Generator) storm(ctx context.Context, n int, rate float64, start time.Time) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for i, number := range g.missing(n) {
+		due := start.Add(time.Duration(float64(g.cfg.Part.Number(i)) / rate * float64(time.Second)))
+		if !wait(ctx, time.Until(due)) || g.isFatal() {
+			return
+		}
+		all.Go(func() { g.openOne(ctx, number, due) })
+	}
+}
+
+// missing are the numbers of the part's calls among the first n that are not up.
+func (g *Generator) missing(n int) (list []int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	up := make(map[int]bool, len(g.calls))
+	for _, c := range g.calls {
+		up[c.number] = true
+	}
+	for i := range g.cfg.Part.Share(n) {
+		if number := g.cfg.Part.Number(i); !up[number] {
+			list = append(list, number)
+		}
+	}
+	return list
 }
 
 func (g *Generator) isFatal() bool {
@@ -56,11 +69,9 @@ func (g *Generator) isFatal() bool {
 	return g.fatal != nil
 }
 
-// openOne opens the next call and starts it.
-func (g *Generator) openOne(ctx context.Context, due time.Time) {
+// openOne opens a call and starts it.
+func (g *Generator) openOne(ctx context.Context, number int, due time.Time) {
 	g.mu.Lock()
-	number := g.next
-	g.next++
 	g.wanted++
 	g.mu.Unlock()
 	g.awaiting.Add(1)
@@ -79,27 +90,37 @@ func (g *Generator) openOne(ctx context.Context, due time.Time) {
 		}
 		return
 	}
-	c.out = newOutbox(c.near)
-	g.watch(c)
-	g.mu.Lock()
-	c.reset(g.current)
-	g.opened++
-	g.calls = append(g.calls, c)
-	g.mu.Unlock()
-	c.begin()
+	c.out = newOutbox(c.near, g.cfg.Single)
+	if err := g.use(c); err != nil {
+		g.lose(c, err)
+	}
 }
 
-// shrink ends the newest calls until there are n.
+// use puts a call into use, and returns why it has ended already, if it has.
+func (g *Generator) use(c *call) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c.opened, c.renewed = time.Now(), time.Now()
+	g.opened++
+	g.calls = append(g.calls, c)
+	c.reset(g.current)
+	c.begin(g.current.begin) // with the lock, so that no other step begins meanwhile
+	return c.died
+}
+
+// shrink ends the calls beyond the first n of the run.
 func (g *Generator) shrink(n int) {
 	g.mu.Lock()
-	var surplus []*call
-	if len(g.calls) > n {
-		surplus = append(surplus, g.calls[n:]...)
-		g.calls = g.calls[:n]
-	}
-	for _, c := range surplus {
+	var surplus, rest []*call
+	for _, c := range g.calls {
+		if c.number < n {
+			rest = append(rest, c)
+			continue
+		}
 		c.closed = true
+		surplus = append(surplus, c)
 	}
+	g.calls = rest
 	g.mu.Unlock()
 	end(surplus)
 }
@@ -135,31 +156,36 @@ func (g *Generator) sweep() int {
 	return len(dead)
 }
 
-// churn replaces the oldest call by a new one at a rate per second until the context ends.
-func (g *Generator) churn(ctx context.Context, rate float64) {
+// churn replaces the oldest call by a new one of its number, rate times per second over all parts of
+// the run from start on, until the context ends.
+func (g *Generator) churn(ctx context.Context, rate float64, start time.Time) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	start := time.Now()
-	for i := 1; ; i++ {
-		due := start.Add(time.Duration(float64(i) / rate * float64(time.Second)))
+	for i := 0; ; i++ {
+		due := start.Add(time.Duration(float64(g.cfg.Part.Number(i)+1) / rate * float64(time.Second)))
 		if !wait(ctx, time.Until(due)) || g.isFatal() {
 			return
 		}
 		all.Go(func() {
-			g.mu.Lock()
-			var old *call
-			if len(g.calls) > 0 {
-				old = g.calls[0]
-				g.calls = g.calls[1:]
-				old.closed = true
-			}
-			g.mu.Unlock()
-			if old != nil {
+			if old := g.oldest(); old != nil {
 				old.end()
+				g.openOne(g.ctx, old.number, due)
 			}
-			g.openOne(g.ctx, due)
 		})
 	}
+}
+
+// oldest takes the oldest call away.
+func (g *Generator) oldest() *call {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.calls) == 0 {
+		return nil
+	}
+	old := g.calls[0]
+	g.calls = g.calls[1:]
+	old.closed = true
+	return old
 }
 
 // wait reports whether the time has come before the context's end.

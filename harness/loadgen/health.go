@@ -14,7 +14,7 @@ import (
 const minSent = 0.995
 
 // judge finds the step void if the generator was the bottleneck. Anything else is left to others.
-func (g *Generator) judge(r *measure.Step, s Step, begun int) {
+func (g *Generator) judge(r *measure.Step) {
 	g.mu.Lock()
 	starved, farLost := g.starved, g.farLost
 	for _, f := range g.fars {
@@ -30,7 +30,9 @@ func (g *Generator) judge(r *measure.Step, s Step, begun int) {
 	if r.Up.Scheduled+r.Down.Scheduled > 0 {
 		// Packets that were due and that the pacer did not come to are missing in Scheduled; what it
 		// came to late is in the lateness. Unsent ones waited for the path, and are its loss.
-		gen.Sent = g.pacer.kept()
+		for _, p := range g.pacers {
+			gen.Sent = min(gen.Sent, p.kept())
+		}
 	}
 	if late, most := gen.Lateness.Milliseconds(0.99), measure.Milliseconds(g.cfg.MaxLateness); late > most {
 		void("the generator was late: the 99th percentile of its pacer is %.1f ms, the most allowed %.0f ms; use fewer calls or a larger machine", late, most)

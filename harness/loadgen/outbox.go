@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"encoding/binary"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,62 +14,101 @@ import (
 const maxBacklog = 1 << 20
 
 // An outbox writes the frames of one connection, so that a slow one holds up nobody else: the pacer
-// appends, a goroutine writes all that is there at once.
+// appends, a goroutine that lives while there is something writes all that is there at once.
 type outbox struct {
 	client *turntcp.Client
-	wake   chan struct{}
+	single bool   // each packet by a write of its own
+	write  func() // the goroutine, made once
+	work   sync.WaitGroup
 
 	mu      sync.Mutex
 	pending []byte
 	spare   []byte
 	writing int // bytes that are being written
+	running bool
+	closed  bool
 
-	backlog atomic.Int64 // most bytes that waited, since it was last read
+	backlog atomic.Int64 // most bytes that waited, since it was last reset
 }
 
-func newOutbox(c *turntcp.Client) *outbox { return &outbox{client: c, wake: make(chan struct{}, 1)} }
+func newOutbox(c *turntcp.Client, single bool) *outbox {
+	o := &outbox{client: c, single: single}
+	o.write = o.run
+	return o
+}
 
-// add appends a frame of a stream, size bytes in n packets, and wakes the writer. false: there is no
-// room.
+// add appends a frame of a stream, size bytes in n packets, and sees that somebody writes it. false:
+// there is no room.
 func (o *outbox) add(size int, s *sending, n int, due time.Duration) bool {
 	o.mu.Lock()
-	waiting := len(o.pending) + o.writing
-	if waiting+size > maxBacklog {
-		o.mu.Unlock()
+	defer o.mu.Unlock()
+	if len(o.pending)+o.writing+size > maxBacklog || o.closed {
 		return false
 	}
 	o.pending = s.append(o.pending, n, due)
-	waiting = len(o.pending) + o.writing
-	o.mu.Unlock()
-	if int64(waiting) > o.backlog.Load() {
-		o.backlog.Store(int64(waiting)) // the pacer alone raises it
+	if waiting := int64(len(o.pending) + o.writing); waiting > o.backlog.Load() {
+		o.backlog.Store(waiting)
 	}
-	select {
-	case o.wake <- struct{}{}:
-	default:
+	if !o.running && o.client != nil {
+		o.running = true
+		o.work.Add(1)
+		go o.write()
 	}
 	return true
 }
 
-// run writes until the client ends.
+// run writes until there is nothing.
 func (o *outbox) run() {
+	defer o.work.Done()
 	for {
-		select {
-		case <-o.wake:
-		case <-o.client.Done():
+		out := o.take()
+		if len(out) == 0 {
 			return
 		}
-		o.mu.Lock()
-		out := o.pending
-		o.pending, o.spare = o.spare[:0], nil
-		o.writing = len(out)
-		o.mu.Unlock()
-		err := o.client.WriteFrames(out)
-		o.mu.Lock()
-		o.spare, o.writing = out, 0
-		o.mu.Unlock()
-		if err != nil {
-			return // the client has ended by that
+		if err := o.send(out); err != nil {
+			o.close() // the client has ended by that
 		}
 	}
+}
+
+// take returns what waits, after what was taken before has been written.
+func (o *outbox) take() []byte {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writing = 0
+	out := o.pending
+	if len(out) == 0 || o.closed {
+		o.running = false
+		return nil
+	}
+	o.pending, o.spare = o.spare[:0], out
+	o.writing = len(out)
+	return out
+}
+
+func (o *outbox) send(frames []byte) error {
+	if !o.single {
+		return o.client.WriteFrames(frames)
+	}
+	for len(frames) > 0 {
+		n := 4 + (int(binary.BigEndian.Uint16(frames[2:]))+3)&^3 // padded, as over any stream
+		if err := o.client.WriteFrames(frames[:n]); err != nil {
+			return err
+		}
+		frames = frames[n:]
+	}
+	return nil
+}
+
+// close makes the outbox take nothing more.
+func (o *outbox) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+}
+
+// wait waits for the goroutine; the client must have ended, or will.
+func (o *outbox) wait() {
+	o.close()
+	o.work.Wait()
 }

@@ -13,7 +13,8 @@ import (
 const longestSleep = 2 * time.Millisecond
 
 // A pacer sends what is due when it is due, from one thread. What is late is sent all the same, and
-// how late is recorded: delays count from when a packet was due.
+// how late is recorded: delays count from when a packet was due. A pulse of its own is recorded, too, so
+// that a generator whose calls are silent knows whether it kept time.
 type pacer struct {
 	epoch time.Time
 	stop  chan struct{}
@@ -22,20 +23,37 @@ type pacer struct {
 	mu       sync.Mutex
 	queue    sources
 	lateness *measure.Latency
-	reached  time.Duration // everything due before this was handled
 }
 
 // A source is a stream of a call at the pacer.
 type source struct {
-	due  time.Duration // since the epoch
-	send func(due time.Duration) (next time.Duration)
-	over bool // send is not to be called any more
-	at   int  // in the heap
+	due    time.Duration // since the epoch
+	stream paced
+	over   bool // it is not to be sent any more
+	at     int  // in the heap
+}
+
+// paced is what a pacer drives. Its methods are called by one goroutine at a time.
+type paced interface {
+	// send sends what is due and returns when the next is.
+	send(due time.Duration) (next time.Duration)
+	// restart makes what is due from base on follow the schedule anew, and returns when the next is due.
+	restart(base, next time.Duration) time.Duration
 }
 
 func newPacer(epoch time.Time) *pacer {
-	return &pacer{epoch: epoch, stop: make(chan struct{}), done: make(chan struct{}), lateness: measure.NewLatency()}
+	p := &pacer{epoch: epoch, stop: make(chan struct{}), done: make(chan struct{}), lateness: measure.NewLatency()}
+	p.queue = sources{&source{due: time.Since(epoch), stream: pulse{}}}
+	return p
 }
+
+// A pulse is a stream of nothing.
+type pulse struct{}
+
+const pulseEvery = 20 * time.Millisecond
+
+func (pulse) send(due time.Duration) time.Duration        { return due + pulseEvery }
+func (pulse) restart(_, next time.Duration) time.Duration { return next }
 
 // run is the pacer's thread.
 func (p *pacer) run() {
@@ -65,10 +83,9 @@ func (p *pacer) turn() time.Duration {
 			continue
 		}
 		p.lateness.Record(time.Since(p.epoch) - s.due)
-		s.due = s.send(s.due)
+		s.due = s.stream.send(s.due)
 		heap.Fix(&p.queue, 0)
 	}
-	p.reached = now
 	if len(p.queue) == 0 {
 		return longestSleep
 	}
@@ -79,6 +96,16 @@ func (p *pacer) add(s *source) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	heap.Push(&p.queue, s)
+}
+
+// restart makes all streams follow their schedules anew from base on.
+func (p *pacer) restart(base time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.queue {
+		s.due = s.stream.restart(base, s.due)
+	}
+	heap.Init(&p.queue)
 }
 
 // remove makes the pacer forget sources; when it returns, none of them is being sent.

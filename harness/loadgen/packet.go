@@ -11,7 +11,8 @@ const headerSize = 32
 // A packet is the header of one packet.
 type packet struct {
 	run    uint32        // a random number of the generator, so that strangers' packets are not counted
-	call   uint32        // index of the call
+	call   uint32        // number of the call
+	life   uint32        // how often the call was opened: churn replaces it by one of the same number
 	stream uint8         // index in the profile
 	part   uint8         // of its frame
 	parts  uint8         // of its frame
@@ -27,7 +28,7 @@ func (p *packet) put(b []byte) {
 	binary.BigEndian.PutUint32(b[12:], p.frame)
 	binary.BigEndian.PutUint32(b[16:], p.seq)
 	binary.BigEndian.PutUint64(b[20:], uint64(p.due))
-	clear(b[28:headerSize])
+	binary.BigEndian.PutUint32(b[28:], p.life)
 }
 
 // parsePacket reads a header; false: it is none of this run.
@@ -38,6 +39,6 @@ func parsePacket(b []byte, run uint32) (p packet, ok bool) {
 	return packet{
 		run: run, call: binary.BigEndian.Uint32(b[4:]), stream: b[8], part: b[9], parts: b[10],
 		frame: binary.BigEndian.Uint32(b[12:]), seq: binary.BigEndian.Uint32(b[16:]),
-		due: time.Duration(binary.BigEndian.Uint64(b[20:])),
+		due: time.Duration(binary.BigEndian.Uint64(b[20:])), life: binary.BigEndian.Uint32(b[28:]),
 	}, true
 }

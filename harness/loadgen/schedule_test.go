@@ -2,31 +2,14 @@ package loadgen
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/turngate/turngate/harness/measure"
 )
 
-// Four generators with a quarter of the calls each offer what one offers.
-func TestPartsMakeTheWhole(t *testing.T) {
-	p, err := FindProfile("simulcast")
-	if err != nil {
-		t.Fatal(err)
-	}
-	whole := Hash(p, 42, 0, 40, 5*time.Second)
-	parts := Hash(p, 42, 0, 10, 5*time.Second) ^ Hash(p, 42, 10, 20, 5*time.Second) ^ Hash(p, 42, 20, 30, 5*time.Second) ^ Hash(p, 42, 30, 40, 5*time.Second)
-	if whole != parts {
-		t.Errorf("the parts' hash is %x, want %x", parts, whole)
-	}
-	for name, other := range map[string]uint64{"seed": Hash(p, 43, 0, 40, 5*time.Second), "calls": Hash(p, 42, 0, 39, 5*time.Second), "time": Hash(p, 42, 0, 40, 4*time.Second)} {
-		if other == whole {
-			t.Errorf("another %s has the same hash", name)
-		}
-	}
-}
-
-// Every stream has the bit rate that its profile says.
+// Every stream has the bit rate that its profile says, and frames in their order.
 func TestRates(t *testing.T) {
 	for _, p := range Profiles {
 		if err := p.Validate(); err != nil {
@@ -37,17 +20,11 @@ func TestRates(t *testing.T) {
 			bytes, frames := 0, 0
 			for call := range calls {
 				s := newSchedule(stream, 1, call, i)
-				first := s.next
-				for last := time.Duration(0); ; {
-					number, size, due := s.frame(first)
-					if due >= seconds*time.Second {
-						break
+				for n := uint32(0); s.due(n) < seconds*time.Second; n++ {
+					if n > 0 && s.due(n) <= s.due(n-1) || s.from(s.due(n)) != n || s.from(s.due(n)+1) != n+1 {
+						t.Fatalf("%s/%s: frame %d is due at %v, after %v; found as %d", p.Name, stream.Name, n, s.due(n), s.due(n-1), s.from(s.due(n)))
 					}
-					if due < last || number != first+uint32(frames/calls) && call == 0 && number < first {
-						t.Fatalf("%s/%s: frame %d is due at %v, after one at %v", p.Name, stream.Name, number, due, last)
-					}
-					last = due
-					bytes, frames = bytes+size, frames+1
+					bytes, frames = bytes+s.size(n), frames+1
 				}
 			}
 			kbps := float64(bytes) * 8 / 1000 / seconds / calls
@@ -61,8 +38,37 @@ func TestRates(t *testing.T) {
 	}
 }
 
+// A part's calls are numbered so that all parts together have each number once.
+func TestParts(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		n    int
+		want []int
+	}{
+		{"1/4", 10, []int{0, 4, 8}}, {"2/4", 10, []int{1, 5, 9}}, {"4/4", 10, []int{3, 7}}, {"4/4", 3, nil},
+		{"1-3/4", 10, []int{0, 1, 2, 4, 5, 6, 8, 9}}, {"1/1", 3, []int{0, 1, 2}},
+	} {
+		p, err := ParsePart(c.text)
+		var got []int
+		for i := range p.Share(c.n) {
+			got = append(got, p.Number(i))
+		}
+		if err != nil || !slices.Equal(got, c.want) || p.String() != c.text {
+			t.Errorf("%s of %d calls: %v, %v, written %v; want %v", c.text, c.n, got, err, p, c.want)
+		}
+	}
+	if got := (Part{}).Share(7); got != 7 {
+		t.Errorf("no part has %d of 7 calls, want all", got)
+	}
+	for _, bad := range []string{"", "1", "0/4", "5/4", "3-2/4", "a/4", "1/1001", "-1/4", "1-/4"} {
+		if p, err := ParsePart(bad); err == nil {
+			t.Errorf("%q was read as %v", bad, p)
+		}
+	}
+}
+
 func TestPacketHeader(t *testing.T) {
-	want := packet{run: 1, call: 70000, stream: 3, part: 2, parts: 5, frame: 1 << 30, seq: 9, due: 123456789 * time.Microsecond}
+	want := packet{run: 1, call: 70000, life: 8, stream: 3, part: 2, parts: 5, frame: 1 << 30, seq: 9, due: 123456789 * time.Microsecond}
 	b := make([]byte, headerSize)
 	want.put(b)
 	if got, ok := parsePacket(b, 1); !ok || got != want {
@@ -108,9 +114,9 @@ func TestSendAllocatesNothing(t *testing.T) {
 	g := &Generator{cfg: Config{Profile: p}}
 	c := &call{g: g}
 	c.upward.reset(len(p.Streams), span{0, time.Hour, 15 * time.Second})
-	out := newOutbox(nil)
+	out := newOutbox(nil, false)
 	s := &sending{c: c, index: 2, schedule: newSchedule(p.Streams[2], 1, 0, 2), half: &c.upward, out: out, channel: 0x4000}
-	due := s.advance()
+	due := s.due()
 	frame := func() {
 		due = s.send(due)
 		out.pending = out.pending[:0]
@@ -152,9 +158,9 @@ func TestOutboxIsBounded(t *testing.T) {
 	}
 	c := &call{g: &Generator{cfg: Config{Profile: p}}}
 	c.upward.reset(len(p.Streams), span{0, time.Hour, time.Hour})
-	out := newOutbox(nil)
+	out := newOutbox(nil, false)
 	s := &sending{c: c, index: 2, schedule: newSchedule(p.Streams[2], 1, 0, 2), half: &c.upward, out: out, channel: 0x4000}
-	for due := s.advance(); due < 30*time.Second; {
+	for due := s.due(); due < 30*time.Second; {
 		due = s.send(due)
 	}
 	st := c.upward.streams[2]
@@ -163,19 +169,24 @@ func TestOutboxIsBounded(t *testing.T) {
 	}
 }
 
+type pacedFunc func(due time.Duration) time.Duration
+
+func (f pacedFunc) send(due time.Duration) time.Duration        { return f(due) }
+func (f pacedFunc) restart(_, next time.Duration) time.Duration { return next }
+
 // A pacer that is late says so.
 func TestLateness(t *testing.T) {
 	p := newPacer(time.Now().Add(-50 * time.Millisecond))
-	p.add(&source{send: func(time.Duration) time.Duration { return time.Hour }})
+	p.add(&source{stream: pacedFunc(func(time.Duration) time.Duration { return time.Hour })})
 	p.turn()
-	if l := p.takeLateness(); l.Count() != 1 || l.Milliseconds(1) < 50 {
+	if l := p.takeLateness(); l.Count() != 2 || l.Milliseconds(1) < 50 { // the pulse's, which is in time, is the other one
 		t.Errorf("lateness %v, want 50 ms", l.Summary())
 	}
-	g := &Generator{pacer: p, cfg: Config{MaxLateness: 2 * time.Millisecond}}
+	g := &Generator{pacers: []*pacer{p}, cfg: Config{MaxLateness: 2 * time.Millisecond}}
 	late := measure.NewLatency()
 	late.Record(5 * time.Millisecond)
 	r := measure.Step{Generator: measure.Generator{Lateness: late}}
-	if g.judge(&r, Step{}, 0); r.Verdict != measure.Void || len(r.Reasons) != 1 {
+	if g.judge(&r); r.Verdict != measure.Void || len(r.Reasons) != 1 {
 		t.Errorf("got %s %q, want void and why", r.Verdict, r.Reasons)
 	}
 }

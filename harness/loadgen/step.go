@@ -3,12 +3,13 @@ package loadgen
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/turngate/turngate/harness/measure"
 )
 
-// A Step is a stretch of load to measure.
+// A Step is a stretch of load to measure. Its numbers are of all parts of the run together.
 type Step struct {
 	Name     string
 	Kind     string // of measure.Step
@@ -21,6 +22,10 @@ type Step struct {
 	OpenRate float64
 	// Churn replaces so many calls per second while it is measured.
 	Churn float64
+
+	// Begin is called when the calls are up and says when the measuring begins, so that generators
+	// which share a run begin together. Default is at once.
+	Begin func(context.Context) (time.Time, error) `json:"-"`
 }
 
 const (
@@ -36,23 +41,18 @@ func (g *Generator) Run(ctx context.Context, s Step) (measure.Step, error) {
 	g.begin()
 	g.sweep()
 	g.shrink(s.Calls)
-	opening, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan struct{})
-	if s.OpenRate > 0 {
-		go func() { g.grow(opening, s.Calls, s.OpenRate); close(done) }()
-	} else {
-		g.grow(opening, s.Calls, 0)
-		close(done)
+	if s.OpenRate <= 0 {
+		g.grow(ctx, s.Calls)
+	}
+	sp, err := g.prepare(ctx, s)
+	if err != nil {
+		return measure.Step{}, err
 	}
 	health := startHealth()
-	begun := g.Calls()
-	span := g.measure(ctx, s)
-	cancel()
-	<-done
-	r := g.result(s, span)
-	r.Generator = health.end(g.pacer.takeLateness())
-	g.judge(&r, s, begun)
+	sp = g.measure(ctx, s, sp)
+	r := g.result(s, sp)
+	r.Generator = health.end(g.takeLateness())
+	g.judge(&r)
 	g.mu.Lock()
 	fatal := g.fatal
 	g.mu.Unlock()
@@ -70,45 +70,67 @@ func (g *Generator) begin() {
 	g.wanted, g.opened, g.lost, g.causes, g.farLost, g.starved = 0, 0, nil, make(map[string]int), false, nil
 }
 
-// prepare makes all calls count anew, from a moment on that is not yet there when all of them know.
-func (g *Generator) prepare(d time.Duration) (sp span) {
+// prepare makes all calls count and follow their schedules anew, from a moment on that is not yet there
+// when all of them know.
+func (g *Generator) prepare(ctx context.Context, s Step) (sp span, err error) {
 	g.resetShards()
-	g.pacer.takeLateness()
+	begin := func() time.Duration { return time.Since(g.epoch) + lead }
+	if s.Begin != nil {
+		at, err := s.Begin(ctx)
+		if err != nil {
+			return sp, err
+		}
+		agreed := time.Since(g.epoch) + time.Until(at)
+		begin = func() time.Duration { return agreed }
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for range 10 { // a machine that is that slow finds its pacer late, too
-		now := time.Since(g.epoch)
-		sp = span{begin: now + lead, end: now + lead + d, window: g.cfg.Window}
+		sp = span{begin: begin(), window: g.cfg.Window}
+		sp.end = sp.begin + s.Duration
 		for _, c := range g.calls {
 			c.reset(sp)
 		}
-		if time.Since(g.epoch) < sp.begin {
+		for _, p := range g.pacers {
+			p.restart(sp.begin)
+		}
+		if time.Since(g.epoch) < sp.begin || s.Begin != nil {
 			break
 		}
 	}
+	g.takeLateness()
 	g.current = sp
-	return sp
+	return sp, nil
 }
 
 // measure lets the span of the step go by.
-func (g *Generator) measure(ctx context.Context, s Step) span {
-	sp := g.prepare(s.Duration)
-	churn, stop := context.WithCancel(ctx)
-	churned := make(chan struct{})
-	go func() {
-		defer close(churned)
-		if s.Churn > 0 {
-			g.churn(churn, s.Churn)
-		}
-	}()
+func (g *Generator) measure(ctx context.Context, s Step, sp span) span {
+	changing, stop := context.WithCancel(ctx)
+	defer stop()
+	var changes sync.WaitGroup
+	start := g.epoch.Add(sp.begin)
+	if s.OpenRate > 0 {
+		changes.Go(func() { g.storm(changing, s.Calls, s.OpenRate, start) })
+	}
+	if s.Churn > 0 {
+		changes.Go(func() { g.churn(changing, s.Churn, start) })
+	}
 	if !wait(ctx, sp.end-time.Since(g.epoch)) {
 		sp.end = max(sp.begin, min(sp.end, time.Since(g.epoch)))
 	}
 	stop()
-	<-churned
+	changes.Wait()
 	// What is under way may still come. A context that has ended does not wait for it.
 	wait(ctx, drain)
 	return sp
+}
+
+func (g *Generator) takeLateness() *measure.Latency {
+	all := measure.NewLatency()
+	for _, p := range g.pacers {
+		all.Merge(p.takeLateness())
+	}
+	return all
 }
 
 func (c *call) reset(s span) {
@@ -122,9 +144,8 @@ func (c *call) reset(s span) {
 func (g *Generator) result(s Step, sp span) measure.Step {
 	seconds := (sp.end - sp.begin).Seconds()
 	r := measure.Step{
-		Name: s.Name, Kind: s.Kind, Direct: s.Direct, Calls: s.Calls, Start: sp.begin.Seconds(), Seconds: seconds, Setup: g.setup.take(),
+		Name: s.Name, Kind: s.Kind, Direct: s.Direct, Calls: g.cfg.Part.Share(s.Calls), Start: sp.begin.Seconds(), Seconds: seconds, Setup: g.setup.take(),
 		Up: measure.Flow{Delay: measure.NewLatency()}, Down: measure.Flow{Delay: measure.NewLatency()},
-		Schedule: fmt.Sprintf("%016x", Hash(g.cfg.Profile, g.cfg.Seed, g.cfg.FirstCall, g.cfg.FirstCall+s.Calls, min(s.Duration, time.Minute))),
 	}
 	sum := newSums(g.cfg.Profile, sp)
 	g.mu.Lock()
@@ -132,6 +153,7 @@ func (g *Generator) result(s Step, sp span) measure.Step {
 		sum.add(c)
 	}
 	g.mu.Unlock()
+	r.Schedule = fmt.Sprintf("%016x", sum.schedule)
 	for i, stream := range g.cfg.Profile.Streams {
 		q := sum.quality(i, *g.shards.Load())
 		flow := &r.Down

@@ -48,6 +48,9 @@ func TestDirect(t *testing.T) {
 			t.Errorf("phase %s was measured %d times, want %d", name, phases[name], calls)
 		}
 	}
+	if want := fmt.Sprintf("%016x", Hash(p, 7, 0, calls, seconds*time.Second)); s.Schedule != want {
+		t.Errorf("the schedule was %s, want %s", s.Schedule, want)
+	}
 	if len(s.Windows) != 1 || s.Windows[0].Calls != calls {
 		t.Errorf("windows %+v, want one with all calls", s.Windows)
 	}

@@ -13,6 +13,8 @@ type sums struct {
 	span    span
 	streams []streamTally
 	windows []windowSum
+
+	schedule uint64 // fingerprints of all frames that were due
 }
 
 // A windowSum is one window of all calls.
@@ -32,10 +34,11 @@ func (s *sums) add(c *call) {
 	var both [][]windowTally
 	for _, h := range []*half{&c.upward, &c.downward} {
 		h.mu.Lock()
+		s.schedule += h.schedule
 		for i := range h.streams {
 			s.streams[i].add(&h.streams[i])
 			if h.streams[i].received > 1 { // of the last window
-				c.g.shard(c.index).recordJitter(i, time.Duration(h.streams[i].jitter))
+				c.g.shard(c.number).recordJitter(i, time.Duration(h.streams[i].jitter))
 			}
 		}
 		both = append(both, slices.Clone(h.windows))
@@ -106,7 +109,7 @@ func (s *sums) quality(stream int, shards []*shard) measure.StreamQuality {
 	t := s.streams[stream]
 	q := measure.StreamQuality{
 		Name: s.profile.Streams[stream].Name, Up: s.profile.Streams[stream].Up, Delay: measure.NewLatency(), Jitter: measure.NewLatency(),
-		Stalls: t.stalls, Freezes: t.freezes, Late: mergeLate(nil, t),
+		Scheduled: t.scheduled, Stalls: t.stalls, Freezes: t.freezes, Late: mergeLate(nil, t),
 	}
 	for _, sh := range shards {
 		sh.mu.Lock()

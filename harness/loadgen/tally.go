@@ -34,6 +34,8 @@ type half struct {
 	span    span
 	streams []streamTally
 	windows []windowTally
+
+	schedule uint64 // sum of the fingerprints of what was due
 }
 
 type windowTally struct {
@@ -59,16 +61,17 @@ type streamTally struct {
 func (h *half) reset(streams int, s span) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.span, h.streams, h.windows = s, make([]streamTally, streams), make([]windowTally, s.windows())
+	h.span, h.streams, h.windows, h.schedule = s, make([]streamTally, streams), make([]windowTally, s.windows()), 0
 }
 
-// due counts packets that the schedule holds, and whether they were sent.
-func (h *half) due(stream int, at time.Duration, n int64, sent bool) {
+// due counts packets that the schedule holds, whether they were sent, and the frame's fingerprint.
+func (h *half) due(stream int, at time.Duration, n int64, sent bool, print uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.span.holds(at) {
 		return
 	}
+	h.schedule += print
 	h.streams[stream].scheduled += n
 	h.windows[h.span.index(at)].scheduled += n
 	if sent {

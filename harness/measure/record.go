@@ -135,6 +135,8 @@ type StreamQuality struct {
 	Late    []Late   `json:"late"`
 	Stalls  int64    `json:"stalls"`  // head-of-line: nothing for 200 ms, then a burst
 	Freezes int64    `json:"freezes"` // of video: a gap between frames of max(3 intervals, interval + 150 ms)
+
+	Scheduled int64 `json:"scheduled,omitempty"` // packets due, of which Late is a share
 	MOS     float64  `json:"mos,omitempty"`
 }
 
@@ -177,7 +179,9 @@ type Generator struct {
 	FDLimit  int      `json:"fd_limit"`
 	GCMax    float64  `json:"gc_pause_max_ms"`
 	GCShare  float64  `json:"gc_cpu_share"`
-	Coverage float64  `json:"coverage"` // share of the calls that were there for the whole step
+	Coverage float64  `json:"coverage"` // share of the calls whose generator was there for the whole step
+
+	Processes int `json:"processes,omitempty"` // that shared the calls; 0 is one
 }
 
 // A Row is what was seen at one instant, by name ("calls", "proc.cpu_cores", "squid.fds_in_use").
