@@ -42,7 +42,8 @@ type pathFlags struct {
 	TURNPasswordFile string `name:"turn-password-file" placeholder:"FILE" help:"File with the TURN password. Else $$TURNGATE_TURN_PASSWORD."`
 	TURNCA           string `name:"turn-ca" placeholder:"FILE" help:"PEM certificates to trust for turns."`
 	PID              int    `name:"proxy-pid" placeholder:"PID" help:"The proxy's process, if it runs on this machine: its CPU, memory and descriptors are recorded with those of its helpers."`
-	Seed             uint64 `placeholder:"N" help:"Of the calls' schedules: the same seed offers the same packets at the same times. Default is random."`
+	generatorFlags
+	Seed uint64 `placeholder:"N" help:"Of the calls' schedules: the same seed offers the same packets at the same times. Default is random."`
 }
 
 // A target is what the path flags describe.
@@ -53,10 +54,17 @@ type target struct {
 	note   string
 	pid    int
 	close  func() error
+
+	flags     proxyFlags // what the dialer was made of
+	turnCA    string
+	generator generatorFlags
 }
 
 // target makes it. Its errors are the user's to mend, but for a lab that does not start.
 func (f *pathFlags) target(ctx context.Context) (*target, error) {
+	if err := f.generatorFlags.validate(f.ProxyPassword); err != nil {
+		return nil, err
+	}
 	if f.Proxy == "" {
 		return f.labTarget(ctx)
 	}
@@ -76,7 +84,8 @@ func (f *pathFlags) target(ctx context.Context) (*target, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--turn: %w", err)}
 	}
-	t := &target{dialer: d, pid: f.PID, note: "the proxy may serve others at the same time", close: func() error { return nil }}
+	t := &target{dialer: d, pid: f.PID, note: "the proxy may serve others at the same time", close: func() error { return nil },
+		flags: flags, turnCA: f.TURNCA, generator: f.generatorFlags}
 	t.turn = loadtest.TURN{Address: parsed.Address, Secure: parsed.Secure, User: f.TURNUser, Password: os.Getenv(turnPasswordVariable)}
 	if f.TURNPasswordFile != "" {
 		secret, err := credentials.ReadSecret(f.TURNPasswordFile)
@@ -107,7 +116,7 @@ func (f *pathFlags) labTarget(ctx context.Context) (*target, error) {
 	if err != nil {
 		return nil, errors.Join(err, proxies.Close())
 	}
-	t := &target{close: func() error { return errors.Join(proxies.Close(), server.Close()) }}
+	t := &target{close: func() error { return errors.Join(proxies.Close(), server.Close()) }, generator: f.generatorFlags}
 	if err := f.fromLab(t, proxies, server, scheme); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
@@ -122,6 +131,7 @@ func (f *pathFlags) fromLab(t *target, proxies, server *child.Lab, scheme string
 	}
 	p := proxies.Proxies[i]
 	flags := proxyFlags{Proxy: p.URL, Auth: auth, ProxyUser: proxies.User, ProxyPasswordFile: proxies.PasswordFile, Realm: proxies.Realm, Krb5Conf: proxies.Krb5Conf}
+	t.flags = flags
 	var err error
 	if t.dialer, err = flags.dialer(); err != nil {
 		return err
@@ -151,6 +161,9 @@ func (t *target) test(profile loadgen.Profile, objectives []measure.Objective, s
 	if seed == 0 {
 		lt.Seed = rand.Uint64()
 	}
+	if err := t.generator.apply(lt, t); err != nil {
+		return nil, err
+	}
 	if t.pid != 0 {
 		watch, err := loadtest.WatchProcess(t.pid)
 		if err != nil {
@@ -169,6 +182,7 @@ type loadCmd struct {
 	Shape     string        `default:"steady" enum:"steady,steps,ramp,storm,failover,churn,soak" help:"steady; steps: --steps one after the other; ramp: up to --calls in five steps; storm: all log in within --over; failover: half of the calls come back within --over; churn: --rate calls per second are replaced; soak: steady, and tunnels that are lost are what counts."`
 	Steps     []int         `placeholder:"N,..." help:"Calls of each step, with --shape steps."`
 	Duration  time.Duration `default:"30s" help:"Of each step."`
+	Baseline  time.Duration `placeholder:"D" help:"How long the same calls are measured without the proxy first. Default: a third of the first step, 5 s to 30 s."`
 	Over      time.Duration `default:"10s" help:"Of a storm."`
 	Rate      float64       `default:"5" help:"Of churn, in calls per second."`
 	Objective []string      `placeholder:"METRIC=LIMIT" help:"Another limit than the default; off leaves the objective out. See docs/load.md. May be repeated."`
@@ -216,7 +230,10 @@ func (c *loadCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	lt.AbortOnFail = c.Abort
+	lt.AbortOnFail, lt.Baseline = c.Abort, c.Baseline
+	if err := t.preflight(lt, steps, std.err); err != nil {
+		return err
+	}
 	lt.Progress, lt.StepDone = liveLines(std.err, c.Quiet)
 	record, err := lt.Load(ctx, steps)
 	if err != nil && len(record.Steps) == 0 {
@@ -253,6 +270,8 @@ func (c *loadCmd) steps() (steps []loadgen.Step, err error) {
 		return nil, usageError{fmt.Errorf("--calls %d: want 1 to 100,000", c.Calls)}
 	case c.Duration < time.Second || c.Duration > 7*24*time.Hour:
 		return nil, usageError{fmt.Errorf("--duration %v: want 1s to a week", c.Duration)}
+	case c.Baseline < 0 || c.Baseline > time.Hour:
+		return nil, usageError{fmt.Errorf("--baseline %v: want up to an hour", c.Baseline)}
 	case c.Over <= 0 || c.Over > c.Duration && (c.Shape == "storm" || c.Shape == "failover"):
 		return nil, usageError{fmt.Errorf("--over %v: want more than 0 and at most --duration", c.Over)}
 	case c.Rate <= 0 || c.Rate > 10_000:

@@ -40,6 +40,7 @@ type cli struct {
 	Check      checkCmd      `cmd:"" help:"Say why TURN does not get through a proxy, and what to do about it."`
 	Matrix     matrixCmd     `cmd:"" help:"Carry TURN through every proxy and authentication, and print a table."`
 	Load       loadCmd       `cmd:"" help:"Offer calls through a proxy, measure them beside the same without it, and judge."`
+	LoadMember loadMemberCmd `cmd:"" hidden:"" help:"One of the processes of load --processes."`
 	Lab        labCmd        `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`
 	Connect    connectCmd    `cmd:"" help:"Join standard input and output to a tunnel (ssh's ProxyCommand)."`
 	Serve      serveCmd      `cmd:"" help:"Run the TURN server."`
@@ -97,6 +98,11 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// A voidError says that nothing can be judged here.
+type voidError struct{ error }
+
+func (e voidError) Unwrap() error { return e.error }
+
 // A hinted error comes with what to do next.
 type hinted struct {
 	error
@@ -123,10 +129,11 @@ func statusOf(ctx context.Context, err error, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "hint: %s\n", h.hint)
 	}
 	var missing *lab.MissingError
+	var void voidError
 	switch u := (usageError{}); {
 	case errors.As(err, &u):
 		return exitUsage
-	case ctx.Err() != nil, errors.As(err, &missing): // interrupted, or nothing here to judge with
+	case errors.As(err, &void), ctx.Err() != nil, errors.As(err, &missing): // interrupted, or nothing here to judge with
 		return exitVoid
 	}
 	return exitFail

@@ -263,6 +263,14 @@ type Snapshot struct {
 	Failed               map[string]int
 }
 
+// Add adds the figures of another part.
+func (s *Snapshot) Add(o Snapshot) {
+	s.Calls, s.Opening, s.Lost, s.Received = s.Calls+o.Calls, s.Opening+o.Opening, s.Lost+o.Lost, s.Received+o.Received
+	for cause, n := range o.Failed {
+		s.Failed[cause] += n
+	}
+}
+
 // Snapshot says how it goes.
 func (g *Generator) Snapshot() Snapshot {
 	g.mu.Lock()

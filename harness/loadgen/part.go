@@ -64,3 +64,13 @@ func (p Part) Share(n int) int {
 	p = p.whole()
 	return n/p.Of*(p.To-p.From) + min(max(0, n%p.Of-p.From), p.To-p.From)
 }
+
+// Split is the i-th (from 0) of n equal parts of a part that is a single share.
+func (p Part) Split(i, n int) (Part, error) {
+	p = p.whole()
+	if p.To-p.From != 1 {
+		return Part{}, fmt.Errorf("part %v is several shares: it cannot be divided among processes", p)
+	}
+	q := Part{From: p.From + i*p.Of, To: p.From + i*p.Of + 1, Of: n * p.Of}
+	return q, q.Validate()
+}

@@ -162,10 +162,13 @@ func (g *Generator) result(s Step, sp span) measure.Step {
 		}
 		flow.Delay.Merge(q.Delay)
 		t := sum.streams[i]
+		r.Streams = append(r.Streams, q)
 		flow.Scheduled, flow.Sent, flow.Received = flow.Scheduled+t.scheduled, flow.Sent+t.sent, flow.Received+t.received
+		if seconds <= 0 {
+			continue
+		}
 		flow.PPS += float64(t.received) / seconds
 		flow.Mbps += float64(t.received) * stream.meanFrame() / float64(packets(int(stream.meanFrame()))) * 8 / 1e6 / seconds
-		r.Streams = append(r.Streams, q)
 	}
 	for i, stream := range g.cfg.Profile.Streams {
 		flow := &r.Down

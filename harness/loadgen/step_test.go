@@ -16,6 +16,7 @@ import (
 
 // Calls straight to a server: everything that is due arrives, and every figure is there.
 func TestDirect(t *testing.T) {
+	t.Parallel()
 	address := startServer(t)
 	g := start(t, "720p", dialTo(address), dialTo(address))
 	const calls, seconds = 5, 2
@@ -61,6 +62,7 @@ func TestDirect(t *testing.T) {
 
 // Calls stay up from step to step: more are added, the newest go.
 func TestGrowAndShrink(t *testing.T) {
+	t.Parallel()
 	address := startServer(t)
 	g := start(t, "audio", dialTo(address), dialTo(address))
 	for _, n := range []int{2, 5, 1} {
@@ -73,6 +75,7 @@ func TestGrowAndShrink(t *testing.T) {
 
 // A login storm opens by the clock; churn replaces calls while it is measured.
 func TestStormAndChurn(t *testing.T) {
+	t.Parallel()
 	address := startServer(t)
 	g := start(t, "idle", dialTo(address), dialTo(address))
 	s, err := g.Run(t.Context(), Step{Calls: 20, Duration: 700 * time.Millisecond, OpenRate: 50})
@@ -87,6 +90,7 @@ func TestStormAndChurn(t *testing.T) {
 
 // A stall of the way shows in the percentiles as it was: nobody waits for it before sending on.
 func TestStallIsNotOmitted(t *testing.T) {
+	t.Parallel()
 	address := startServer(t)
 	way := &stallingWay{address: address}
 	g := start(t, "audio", way.dial, dialTo(address))
@@ -165,6 +169,7 @@ func (w *stallingWay) dial(ctx context.Context) (net.Conn, []Phase, error) {
 
 // A tunnel that somebody cuts is lost, with its cause, and its packets count as never arrived.
 func TestLostTunnel(t *testing.T) {
+	t.Parallel()
 	address := startServer(t)
 	var mu sync.Mutex
 	var conns []net.Conn
@@ -192,6 +197,7 @@ func TestLostTunnel(t *testing.T) {
 
 // What cannot be opened is counted by cause; a fatal error ends the step at once.
 func TestOpenFails(t *testing.T) {
+	t.Parallel()
 	address := startServer(t)
 	refused := errors.New("refused")
 	tries := 0
@@ -216,6 +222,7 @@ func TestOpenFails(t *testing.T) {
 
 // An interrupted step keeps what it has measured.
 func TestInterrupted(t *testing.T) {
+	t.Parallel()
 	address := startServer(t)
 	g := start(t, "audio", dialTo(address), dialTo(address))
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -118,9 +118,7 @@ func (s *sums) quality(stream int, shards []*shard) measure.StreamQuality {
 		sh.mu.Unlock()
 	}
 	shares(q.Late, t.scheduled)
-	if q.Name == "audio" && t.received > 0 {
-		q.MOS = MOS(time.Duration(q.Delay.Milliseconds(0.5)*float64(time.Millisecond)), q.Late[judged].Share)
-	}
+	estimate(&q)
 	return q
 }
 

@@ -9,9 +9,14 @@ import (
 
 // judge says whether a step kept the objectives, in its Figures, Verdict and Reasons. A step that the
 // generator has found void stays void: what it shows is the generator. One that is direct is a
-// baseline, and judged by nothing but that.
+// baseline, and judged by nothing but that. With a void baseline a step can fail, but not pass.
 func judge(s, baseline *measure.Step, objectives []measure.Objective) {
-	s.Figures = figures(s, baseline)
+	incomparable := baseline != nil && baseline.Verdict == measure.Void
+	if incomparable {
+		s.Figures = figures(s, nil)
+	} else {
+		s.Figures = figures(s, baseline)
+	}
 	if s.Verdict == measure.Void {
 		return
 	}
@@ -24,6 +29,10 @@ func judge(s, baseline *measure.Step, objectives []measure.Objective) {
 			s.Verdict = measure.Fail
 			s.Reasons = append(s.Reasons, reason(o, got))
 		}
+	}
+	if incomparable && s.Verdict == measure.Pass {
+		s.Verdict = measure.Void
+		s.Reasons = []string{"the direct baseline is void, so that nobody knows what the proxy adds"}
 	}
 }
 

@@ -85,6 +85,19 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// A baseline that shows the generator proves nothing: with it a step fails by what needs no
+// comparison, or is void.
+func TestVoidBaseline(t *testing.T) {
+	baseline := &measure.Step{Direct: true, Verdict: measure.Void, Up: flow(1, 2, 0)}
+	for late, want := range map[float64]measure.Verdict{0: measure.Void, 0.5: measure.Fail} {
+		s := measure.Step{Up: flow(1, 2, late)}
+		judge(&s, baseline, Objectives())
+		if _, compared := s.Figures[AddedP95]; s.Verdict != want || len(s.Reasons) != 1 || compared {
+			t.Errorf("late %v: %s %q, figures %v; want %s, and no comparison", late, s.Verdict, s.Reasons, s.Figures, want)
+		}
+	}
+}
+
 func TestOverall(t *testing.T) {
 	step := func(kind string, v measure.Verdict, opened float64) measure.Step {
 		return measure.Step{Name: kind, Kind: kind, Verdict: v, Reasons: []string{"because"}, Figures: map[string]float64{OpenedShare: opened}}

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"math"
 	"net/netip"
 	"os"
 	"slices"
@@ -73,6 +74,7 @@ func newTest(t testing.TB, profile string, turn TURN, d *proxyconnect.Dialer) *T
 }
 
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	turn := startServer(t)
 	_, d := startProxy(t, testproxy.Limits{})
 	lt := newTest(t, "audio", turn, d)
@@ -104,6 +106,7 @@ func TestLoad(t *testing.T) {
 
 // What a proxy cannot carry breaks the objective that says so.
 func TestLoadFails(t *testing.T) {
+	t.Parallel()
 	turn := startServer(t)
 	for _, c := range []struct {
 		name   string
@@ -115,6 +118,7 @@ func TestLoadFails(t *testing.T) {
 		{"rate", testproxy.Limits{Mbps: 0.05}, LateShare(100)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			_, d := startProxy(t, c.limits)
 			r, err := newTest(t, "audio", turn, d).Load(t.Context(), []loadgen.Step{{Calls: 4, Duration: 2 * time.Second}})
 			if err != nil {
@@ -127,8 +131,46 @@ func TestLoadFails(t *testing.T) {
 	}
 }
 
+// A stall of a second in the proxy shows as it was, in the percentiles and in the verdict: packets that
+// were due meanwhile were sent, and their delays count from when they were due.
+func TestStallOfTheProxy(t *testing.T) {
+	t.Parallel()
+	turn := startServer(t)
+	p, d := startProxy(t, testproxy.Limits{Stalls: true})
+	const stall, length = time.Second, 4 * time.Second
+	lt := newTest(t, "audio", turn, d)
+	lt.StepDone = func(s measure.Step) {
+		if s.Direct {
+			time.AfterFunc(length/2, func() { p.Stall(stall) })
+		}
+	}
+	r, err := lt.Load(t.Context(), []loadgen.Step{{Calls: 5, Duration: length}})
+	if err != nil || r.Verdict != measure.Fail {
+		t.Fatalf("verdict %s, %v; want a failure", r.Verdict, err)
+	}
+	s := r.Steps[1]
+	for name, f := range map[string]measure.Flow{"up": s.Up, "down": s.Down} {
+		if f.Received != f.Scheduled {
+			t.Errorf("%s: %d of %d packets came; a stall loses none", name, f.Received, f.Scheduled)
+		}
+		// What was due in the stalled quarter of the time waited from a second down to nothing.
+		for _, want := range []struct{ share, least, most float64 }{{0.70, 0, 150}, {0.875, 350, 750}, {0.95, 650, 1000}, {0.99, 850, 1150}, {1, 950, 1400}} {
+			if got := f.Delay.Milliseconds(want.share); got < want.least || got > want.most {
+				t.Errorf("%s: quantile %.3f is %.0f ms, want %.0f to %.0f", name, want.share, got, want.least, want.most)
+			}
+		}
+		if late := f.Late[1].Share; math.Abs(late-0.225) > 0.06 { // 0.9 s of 4
+			t.Errorf("%s: %.1f %% came later than 100 ms, want about 22.5 %%", name, 100*late)
+		}
+	}
+	if stalls := s.Streams[0].Stalls; stalls != 5 {
+		t.Errorf("%d stalls of audio, want one of each call", stalls)
+	}
+}
+
 // A rejected password costs one attempt.
 func TestLoadRejected(t *testing.T) {
+	t.Parallel()
 	turn := startServer(t)
 	p, _ := startProxy(t, testproxy.Limits{})
 	_, err := newTest(t, "audio", turn, dialer(t, p, "wrong")).Load(t.Context(), []loadgen.Step{{Calls: 20, Duration: time.Second}})
@@ -146,6 +188,7 @@ func TestLoadRejected(t *testing.T) {
 
 // An interrupted run keeps what it has.
 func TestLoadInterrupted(t *testing.T) {
+	t.Parallel()
 	turn := startServer(t)
 	_, d := startProxy(t, testproxy.Limits{})
 	ctx, cancel := context.WithCancel(t.Context())

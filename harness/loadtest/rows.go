@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/turngate/turngate/harness/loadgen"
 	"github.com/turngate/turngate/harness/measure"
 )
 
@@ -28,7 +27,7 @@ type rows struct {
 	unknown []string
 	step    string
 	calls   int
-	from    *loadgen.Generator
+	from    Load
 }
 
 func startRows(r *run) *rows {
@@ -44,7 +43,7 @@ func (w *rows) close() {
 }
 
 // now says what is being run.
-func (w *rows) now(step string, calls int, g *loadgen.Generator) {
+func (w *rows) now(step string, calls int, g Load) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.step, w.calls, w.from = step, calls, g

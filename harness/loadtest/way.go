@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/turngate/turngate/harness/fleet"
 	"github.com/turngate/turngate/harness/loadgen"
 	"github.com/turngate/turngate/proxyconnect"
 	"github.com/turngate/turngate/turntcp"
@@ -129,7 +130,7 @@ func (w *stopwatch) trace() *proxyconnect.Trace {
 // the account.
 func Rejected(err error) bool {
 	var te *turntcp.Error
-	return errors.Is(err, proxyconnect.ErrRejected) || errors.Is(err, proxyconnect.ErrBudgetSpent) ||
+	return errors.Is(err, proxyconnect.ErrRejected) || errors.Is(err, proxyconnect.ErrBudgetSpent) || errors.Is(err, fleet.ErrRejected) ||
 		errors.As(err, &te) && te.Code == 401
 }
 

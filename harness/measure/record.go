@@ -30,8 +30,9 @@ type Record struct {
 	Profile    Profile     `json:"profile"`
 	Objectives []Objective `json:"objectives"`
 	Steps      []Step      `json:"steps"`
-	Rows       []Row       `json:"rows,omitempty"`    // what the probes and the generator saw, over the whole run
-	Unknown    []string    `json:"unknown,omitempty"` // what could not be known, and why
+	Rows       []Row       `json:"rows,omitempty"`     // what the probes and the generator saw, over the whole run
+	Unknown    []string    `json:"unknown,omitempty"`  // what could not be known, and why
+	Warnings   []string    `json:"warnings,omitempty"` // of the look at this host before the run
 	Size       *Size       `json:"size,omitempty"`
 }
 
@@ -136,8 +137,8 @@ type StreamQuality struct {
 	Stalls  int64    `json:"stalls"`  // head-of-line: nothing for 200 ms, then a burst
 	Freezes int64    `json:"freezes"` // of video: a gap between frames of max(3 intervals, interval + 150 ms)
 
-	Scheduled int64 `json:"scheduled,omitempty"` // packets due, of which Late is a share
-	MOS     float64  `json:"mos,omitempty"`
+	Scheduled int64   `json:"scheduled,omitempty"` // packets due, of which Late is a share
+	MOS       float64 `json:"mos,omitempty"`
 }
 
 // A Phase is a part of the set-up of tunnels: "tcp", "proxy-tls", "connect-1" (each leg), "auth"

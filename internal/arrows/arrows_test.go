@@ -46,9 +46,10 @@ var drawing = map[string]string{
 
 	// stages
 	"harness/loadgen":  "turntcp harness/measure",
-	"harness/loadtest": "proxyconnect turntcp harness/loadgen harness/measure",
+	"harness/fleet":    "harness/loadgen harness/measure",
+	"harness/loadtest": "proxyconnect turntcp harness/fleet harness/loadgen harness/measure",
 	"harness/matrix":   "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
-	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/loadgen harness/loadtest harness/measure proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
+	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
 }
 
 func TestArrows(t *testing.T) {
