@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,8 @@ type Phase struct {
 // probeStream marks the packet that goes there and back when a call is set up.
 const probeStream = 255
 
-// callsPerFar is how many calls share an allocation of the far side: fewer than there are channels.
+// callsPerFar is how many calls share an allocation of the far side, one after the other included: a
+// server keeps their channels for ten minutes, and limits their number (turntcp's to 256).
 const callsPerFar = 200
 
 // A far is an allocation that the far ends of some calls share.
@@ -34,7 +36,8 @@ type far struct {
 	relay  turntcp.Allocation
 
 	// Guarded by the generator:
-	calls   int
+	calls   int // that have it
+	bound   int // that have or had it
 	renewed time.Time
 }
 
@@ -107,12 +110,13 @@ func (g *Generator) join(ctx context.Context, c *call) (err error) {
 	if c.far, err = g.farEnd(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errFar, err)
 	}
-	if c.up, err = c.near.Bind(ctx, c.far.relay.Relayed); err == nil {
-		c.down, err = c.far.client.Bind(ctx, c.relay.Relayed)
-	}
-	if err != nil {
+	if c.up, err = c.near.Bind(ctx, c.far.relay.Relayed); err != nil {
 		g.leave(c)
 		return fmt.Errorf("channel: %w", err)
+	}
+	if c.down, err = c.far.client.Bind(ctx, c.relay.Relayed); err != nil {
+		g.leave(c)
+		return fmt.Errorf("%w: channel: %w", errFar, err)
 	}
 	g.index.put(c)
 	return nil
@@ -127,9 +131,20 @@ func (g *Generator) leave(c *call) {
 	defer g.mu.Unlock()
 	if c.far != nil {
 		c.far.calls--
+		g.retire(c.far)
 		c.far = nil
 	}
 	g.index.remove(c)
+}
+
+// retire ends a far end that has had all its calls.
+func (g *Generator) retire(f *far) {
+	i := slices.Index(g.fars, f)
+	if f.calls > 0 || f.bound < callsPerFar || i < 0 {
+		return
+	}
+	g.fars = slices.Delete(g.fars, i, i+1)
+	g.work.Go(func() { f.client.Close() })
 }
 
 // probe sends one packet there and back.

@@ -171,8 +171,9 @@ func (g *Generator) farEnd(ctx context.Context) (*far, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock() // one at a time, so that no two are opened for one call
 	for _, f := range g.fars {
-		if f.calls < callsPerFar && f.client.Err() == nil {
+		if f.bound < callsPerFar && f.client.Err() == nil {
 			f.calls++
+			f.bound++
 			return f, nil
 		}
 	}
@@ -180,7 +181,7 @@ func (g *Generator) farEnd(ctx context.Context) (*far, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &far{calls: 1, renewed: time.Now()}
+	f := &far{calls: 1, bound: 1, renewed: time.Now()}
 	ready := make(chan struct{})
 	f.client = g.client(conn, func(d turntcp.Data) { <-ready; g.onFarData(f, d) }, nil)
 	if f.relay, err = f.client.Allocate(ctx); err != nil {

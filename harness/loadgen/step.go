@@ -121,7 +121,9 @@ func (g *Generator) measure(ctx context.Context, s Step, sp span) span {
 	stop()
 	changes.Wait()
 	// What is under way may still come. A context that has ended does not wait for it.
-	wait(ctx, drain)
+	if s.Duration > 0 && len(g.cfg.Profile.Streams) > 0 {
+		wait(ctx, drain)
+	}
 	return sp
 }
 

@@ -232,3 +232,16 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("%d packets in %.1f s, %v; want what was measured, and why it ended", s.Up.Received, s.Seconds, err)
 	}
 }
+
+// More calls come and go than a far end has channels.
+func TestChurnBeyondOneFarEnd(t *testing.T) {
+	address := startServer(t)
+	g := start(t, "idle", dialTo(address), dialTo(address))
+	s, err := g.Run(t.Context(), Step{Calls: 2, Duration: time.Second, Churn: 300})
+	if err != nil || s.Tunnels.Opened < 260 || s.Tunnels.Opened != s.Tunnels.Wanted {
+		t.Errorf("%+v, %v; want all of about 300 opened", s.Tunnels, err)
+	}
+	if n := len(g.fars); n != 1 {
+		t.Errorf("%d far ends are left, want the one that is in use", n)
+	}
+}
