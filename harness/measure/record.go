@@ -200,16 +200,33 @@ type Size struct {
 	AtLeast     bool         `json:"at_least"`       // the search ended before the proxy did
 	Model       []Term       `json:"model,omitempty"`
 	ModelR2     float64      `json:"model_r2,omitempty"`
+	Formula     string       `json:"model_formula,omitempty"` // the terms that are significant
 	Demand      Demand       `json:"demand"`
 	Constraints []Constraint `json:"constraints"`
 	Proxies     int          `json:"proxies"` // with the spare
 	Binding     string       `json:"binding"` // name of the constraint that decides
 	Sentence    string       `json:"sentence"`
+	Validation  *Validation  `json:"validation,omitempty"`
+}
+
+// A Validation compares what the cost model says of a load that it was not fitted on with what that
+// load takes.
+type Validation struct {
+	Mix       string    `json:"mix"` // in words
+	Mbps      float64   `json:"mbps"`
+	Writes    float64   `json:"writes_per_s"`
+	Connects  float64   `json:"connects_per_s"`
+	Tunnels   float64   `json:"tunnels"`
+	Predicted float64   `json:"predicted_cores"`
+	Low       float64   `json:"predicted_low"` // 95 % of measurements lie between Low and High
+	High      float64   `json:"predicted_high"`
+	Beyond    []string  `json:"beyond,omitempty"` // terms that are well beyond what the model was fitted on
+	Measured  []float64 `json:"measured_cores"`
 }
 
 // A Term of the cost model: cores of proxy CPU per unit.
 type Term struct {
-	Name   string  `json:"name"` // "idle", "Mbit/s", "packets/s", "CONNECTs/s", "tunnels"
+	Name   string  `json:"name"` // "idle", "Mbit/s", "writes/s", "CONNECTs/s", "tunnels"
 	Cores  float64 `json:"cores"`
 	StdErr float64 `json:"std_err"`
 	Shown  bool    `json:"significant"`
@@ -223,6 +240,9 @@ type Demand struct {
 	Erlangs    float64 `json:"erlangs,omitempty"`
 	Blocking   float64 `json:"blocking,omitempty"`
 	Concurrent int     `json:"concurrent_calls"`
+
+	// JoinsPerMinute is how many calls begin in the busiest minute; 0 for evenly through the hour.
+	JoinsPerMinute float64 `json:"joins_in_busiest_minute,omitempty"`
 }
 
 // A Constraint is one resource: how much a proxy has, how much the demand needs, and how many proxies

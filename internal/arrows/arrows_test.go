@@ -39,6 +39,7 @@ var drawing = map[string]string{
 	"harness/diagnosis":     "proxyconnect turntcp ntlm kerberos harness/credentials",
 	"harness/measure":       "",
 	"harness/report":        "harness/measure",
+	"harness/sizing":        "harness/measure",
 	"harness/lab":           "harness/lab/testproxy harness/lab/realstack ntlm/ntlmtest kerberos/kerberostest turntcp",
 	"harness/lab/child":     "harness/lab",
 	"harness/lab/testproxy": "",
@@ -47,9 +48,9 @@ var drawing = map[string]string{
 	// stages
 	"harness/loadgen":  "turntcp harness/measure",
 	"harness/fleet":    "harness/loadgen harness/measure",
-	"harness/loadtest": "proxyconnect turntcp harness/fleet harness/loadgen harness/measure",
+	"harness/loadtest": "proxyconnect turntcp harness/fleet harness/loadgen harness/measure harness/sizing",
 	"harness/matrix":   "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
-	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
+	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
 }
 
 func TestArrows(t *testing.T) {
