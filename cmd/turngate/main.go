@@ -41,6 +41,7 @@ type cli struct {
 	Matrix     matrixCmd     `cmd:"" help:"Carry TURN through every proxy and authentication, and print a table."`
 	Load       loadCmd       `cmd:"" help:"Offer calls through a proxy, measure them beside the same without it, and judge."`
 	LoadMember loadMemberCmd `cmd:"" hidden:"" help:"One of the processes of load --processes."`
+	Size       sizeCmd       `cmd:"" help:"Say how many calls a proxy carries, and how many proxies so many users need."`
 	Lab        labCmd        `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`
 	Connect    connectCmd    `cmd:"" help:"Join standard input and output to a tunnel (ssh's ProxyCommand)."`
 	Serve      serveCmd      `cmd:"" help:"Run the TURN server."`
@@ -56,6 +57,7 @@ Examples:
   turngate check --proxy http://proxy.corp:8080 --auth ntlm --proxy-user alice --turn turns:turn.corp:443 --turn-user u
   turngate matrix                                every cell of the embedded lab
   turngate matrix --lab real --run 'ntlm/*'      NTLM through Squid and Apache
+  turngate size --lab embedded --auth ntlm --quick    how many proxies do 1000 users need?
   turngate lab                                   proxies to try a client against
   turngate serve --config turngate.yaml          the TURN server
   ssh -o ProxyCommand='turngate connect --proxy http://proxy.corp:8080 --auth ntlm

@@ -13,6 +13,7 @@ type processTree struct {
 	fs   procfs.FS
 	root int
 	last map[int]float64 // CPU seconds by process
+	busy float64         // CPU seconds of the machine
 	at   time.Time
 }
 
@@ -23,6 +24,8 @@ type processTree struct {
 //	proc.rss_bytes          resident memory, all together; shared pages count for each
 //	proc.fds, proc.fd_limit descriptors of the process itself, and how many it may have
 //	proc.processes          how many there are
+//	host.cpu_cores          CPU time of the whole machine, everything on it, per second
+//	host.memory_bytes       how much memory the machine has
 func WatchProcess(pid int) (Watch, error) {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil {
@@ -57,12 +60,29 @@ func (t *processTree) Sample(context.Context) (map[string]float64, error) {
 		// One that is new has used what it has since it was made, which is since the last look.
 		helpers += cpu[p.PID] - t.last[p.PID]
 	}
+	if m, err := t.fs.Meminfo(); err == nil && m.MemTotalBytes != nil {
+		values["host.memory_bytes"] = float64(*m.MemTotalBytes)
+	}
+	busy := t.busySeconds()
 	if seconds := now.Sub(t.at).Seconds(); t.last != nil {
+		if busy > 0 && t.busy > 0 {
+			values["host.cpu_cores"] = (busy - t.busy) / seconds
+		}
 		values["proc.cpu_cores"] = (cpu[t.root] - t.last[t.root]) / seconds
 		values["proc.helpers_cpu_cores"] = helpers / seconds
 	}
-	t.last, t.at = cpu, now
+	t.last, t.busy, t.at = cpu, busy, now
 	return values, nil
+}
+
+// busySeconds is what all CPUs together have spent on anything; 0 if it is not known.
+func (t *processTree) busySeconds() float64 {
+	stat, err := t.fs.Stat()
+	if err != nil {
+		return 0
+	}
+	c := stat.CPUTotal
+	return c.User + c.Nice + c.System + c.IRQ + c.SoftIRQ + c.Steal
 }
 
 func (t *processTree) descriptors(p procfs.Proc, values map[string]float64) {

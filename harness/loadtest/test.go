@@ -255,10 +255,19 @@ func (r *run) measure(ctx context.Context, g Load, s loadgen.Step, baseline *mea
 }
 
 func (r *run) finish(ctx context.Context) {
+	r.seal(ctx)
+	overall(&r.record)
+	r.interrupted(ctx)
+}
+
+// seal puts what was seen beside the steps into the record.
+func (r *run) seal(ctx context.Context) {
 	r.record.Partial = ctx.Err() != nil
 	r.record.Seconds = time.Since(r.start).Seconds()
 	r.record.Rows, r.record.Unknown = r.rows.take()
-	overall(&r.record)
+}
+
+func (r *run) interrupted(ctx context.Context) {
 	if r.record.Partial {
 		r.record.Reasons = append(r.record.Reasons, "the run was interrupted: "+context.Cause(ctx).Error())
 	}

@@ -157,38 +157,3 @@ func conditionsText(r measure.Record) string {
 	}
 	return text + "."
 }
-
-// sizeText is the answer of turngate size.
-func sizeText(b *strings.Builder, s *measure.Size) {
-	fmt.Fprintf(b, "\n%s\n", s.Sentence)
-	more := ""
-	if s.AtLeast {
-		more = " or more"
-	}
-	fmt.Fprintf(b, "\ncapacity: %d calls%s (confirmed %s); what gave way: %s\n", s.Capacity, more, s.Confirmed, s.GaveWay)
-	for _, w := range s.Why {
-		fmt.Fprintf(b, "  %s\n", w)
-	}
-	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	if len(s.Constraints) > 0 {
-		fmt.Fprintln(t, "\nCONSTRAINT\tNEEDED\tA PROXY HAS\tPLANNED WITH\tPROXIES\tBASIS")
-	}
-	for _, c := range s.Constraints {
-		binding := ""
-		if c.Binding {
-			binding = " <-"
-		}
-		fmt.Fprintf(t, "%s\t%.4g %s\t%.4g\t%.0f %%\t%d%s\t%s\n", c.Name, c.Needed, c.Unit, c.PerProxy, 100*c.Headroom, c.Proxies, binding, c.Basis)
-	}
-	t.Flush()
-	for i, term := range s.Model {
-		if i == 0 {
-			fmt.Fprintf(b, "\ncost model of the proxy's CPU, R2 %.3f:\n", s.ModelR2)
-		}
-		if term.Shown {
-			fmt.Fprintf(b, "  %-12s %.3g cores (standard error %.1g)\n", term.Name, term.Cores, term.StdErr)
-		} else {
-			fmt.Fprintf(b, "  %-12s not significant\n", term.Name)
-		}
-	}
-}

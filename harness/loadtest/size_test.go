@@ -1,0 +1,101 @@
+package loadtest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/turngate/turngate/harness/lab/testproxy"
+	"github.com/turngate/turngate/harness/loadgen"
+	"github.com/turngate/turngate/harness/measure"
+	"github.com/turngate/turngate/harness/sizing"
+)
+
+// brief are lengths for known answers that do not need long to show.
+var brief = &lengths{time.Second, 400 * time.Millisecond, 500 * time.Millisecond, 500 * time.Millisecond, 30 * time.Second, 2 * time.Second, 0.1, 10}
+
+// A proxy that accepts ten tunnels carries ten calls, and that is what gives way. (The longer known
+// answers are internal/knownanswers.)
+func TestSizeTunnels(t *testing.T) {
+	t.Parallel()
+	turn := startServer(t)
+	_, d := startProxy(t, testproxy.Limits{Tunnels: 10})
+	lt := newTest(t, "audio", turn, d)
+	r, err := lt.Size(t.Context(), Sizing{Quick: true, Most: 100, Demand: measure.Demand{Concurrent: 70, HoldingS: 60}, times: brief})
+	if err != nil || r.Size == nil {
+		t.Fatal(err, r.Reasons)
+	}
+	s := r.Size
+	if s.Capacity != 10 || s.GaveWay != sizing.Tunnels || s.AtLeast || s.Confirmed != "2 of 2" || r.Verdict != measure.Pass {
+		t.Errorf("capacity %d (%s), gave way %q because %q, verdict %s; want 10 by %q", s.Capacity, s.Confirmed, s.GaveWay, s.Why, r.Verdict, sizing.Tunnels)
+	}
+	if s.Proxies != 11 || s.Binding != sizing.MeasuredCapacity {
+		t.Errorf("%d proxies by %s, want 11 for 70 calls: %s", s.Proxies, s.Binding, s.Sentence)
+	}
+	if len(s.Model) > 0 || !strings.Contains(strings.Join(r.Unknown, ";"), "no probe") {
+		t.Errorf("a cost model without the proxy's CPU: %v, unknown %q", s.Model, r.Unknown)
+	}
+}
+
+// A proxy that adds more than the objective allows carries nothing, and delay is named.
+func TestSizeDelay(t *testing.T) {
+	t.Parallel()
+	turn := startServer(t)
+	_, d := startProxy(t, testproxy.Limits{Delay: 60 * time.Millisecond})
+	r, err := newTest(t, "audio", turn, d).Size(t.Context(), Sizing{Quick: true, Demand: measure.Demand{Concurrent: 70}, times: brief})
+	if err != nil || r.Size == nil {
+		t.Fatal(err, r.Reasons)
+	}
+	if s := r.Size; s.Capacity != 0 || s.GaveWay != sizing.DelayOnly || r.Verdict != measure.Fail {
+		t.Errorf("capacity %d, gave way %q because %q, verdict %s; want none by %q", s.Capacity, s.GaveWay, s.Why, r.Verdict, sizing.DelayOnly)
+	}
+}
+
+// Whatever the capacity, the steps tell the terms of the cost model apart.
+func TestCostStepsDesign(t *testing.T) {
+	profile, err := loadgen.FindProfile("720p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, calls := range []int{1, 8, 64, 500, 5000} {
+		for _, quick := range []bool{true, false} {
+			p := sizing.Proxy{Capacity: sizing.Found{Calls: calls}, Mbps: profile.Mbps(), Writes: writes(profile), Logins: 60}
+			points := []sizing.Point{{Name: "at rest"}, {Name: "idle tunnels", Load: sizing.Load{Tunnels: 200}}}
+			for _, c := range costSteps(p, quick) {
+				if err := c.profile.Validate(); err != nil {
+					t.Errorf("%d calls, quick %v: %v", calls, quick, err)
+				}
+				l := loadOf(measure.Step{Calls: c.calls}, c.profile)
+				l.Connects = 2 * c.churn
+				points = append(points, sizing.Point{Name: c.name, Load: l, Cores: 0.01 + l.Mbps*4e-4 + l.Writes*2e-5 + l.Connects*1e-3})
+			}
+			if _, err := sizing.Fit(points); err != nil {
+				t.Errorf("%d calls, quick %v: %v", calls, quick, err)
+			}
+		}
+	}
+}
+
+// What fails without the proxy as well says nothing about the proxy.
+func TestDoubtful(t *testing.T) {
+	base := &measure.Step{Direct: true, Up: flow(1, 2, 0), Down: flow(1, 2, 0)}
+	steady, opening := split(Objectives())
+	for _, c := range []struct {
+		name string
+		step measure.Step
+		want string
+	}{
+		{"good", measure.Step{Direct: true, Calls: 50, Up: flow(1, 3, 0), Down: flow(1, 3, 0)}, ""},
+		{"slow as well", measure.Step{Direct: true, Calls: 50, Up: flow(1, 90, 0), Down: flow(1, 3, 0)}, "without the proxy 50 calls do not pass either (added_p95_ms is"},
+		{"void", measure.Step{Direct: true, Verdict: measure.Void, Reasons: []string{"late"}}, "late"},
+	} {
+		got := fmt.Sprint(doubtful(c.step, base, steady))
+		if !strings.Contains(got, c.want) || c.want == "" && got != "[]" {
+			t.Errorf("%s: %s, want %q", c.name, got, c.want)
+		}
+	}
+	if len(opening) != 3 || len(steady) != len(Objectives())-2 {
+		t.Errorf("%d objectives of opening, %d of what is open", len(opening), len(steady))
+	}
+}
