@@ -38,7 +38,7 @@ func (l *loader) checkAudit(c *Config) {
 		return
 	}
 	v, _ := l.one("audit")
-	f, err := os.OpenFile(c.Audit, os.O_WRONLY|os.O_APPEND, 0)
+	f, err := openAudit(c.Audit, 0)
 	if err == nil {
 		f.Close()
 		return
@@ -53,6 +53,32 @@ func (l *loader) checkAudit(c *Config) {
 		l.fail(v, "%s is no directory", filepath.Dir(c.Audit))
 	}
 }
+
+// checkControl looks whether the control socket could be made, without making it or its directory.
+func (l *loader) checkControl(c *Config) {
+	if c.Control == "" {
+		return
+	}
+	v, _ := l.one("control")
+	dir := filepath.Dir(c.Control)
+	if len(c.Control) > maxSocketPath {
+		l.fail(v, "%q: a socket's path has at most %d bytes here", c.Control, maxSocketPath)
+		return
+	}
+	switch _, err := os.Stat(dir); {
+	case os.IsNotExist(err):
+		if _, err := os.Stat(filepath.Dir(dir)); err != nil {
+			l.fail(v, "%w", err)
+		}
+	default:
+		if err := privateDirectory(dir); err != nil {
+			l.fail(v, "%w", err)
+		}
+	}
+}
+
+// maxSocketPath in bytes is that of sockaddr_un, less the process's number, which is behind it for a moment.
+const maxSocketPath = 107 - len(".4194304")
 
 // otherFiles are open besides connections and relays: listeners, logs, the runtime's own.
 const otherFiles = 64

@@ -54,6 +54,8 @@ type Config struct {
 
 	DrainTimeout time.Duration
 	Audit        string // path, "-" for standard output, "" for none
+	AuditStrict  bool   // no new allocation while records are lost
+	Control      string // path of the control socket, "" for none
 	Metrics      string // host:port of the metrics, "" for none
 	LogJSON      bool
 	LogLevel     slog.Level
@@ -72,6 +74,7 @@ func Load(s Sources) (*Config, error) {
 	c := l.config()
 	l.checkRelay()
 	l.checkAudit(c)
+	l.checkControl(c)
 	l.readMaterial(c)
 	if len(l.problems) > 0 {
 		return nil, &ConfigError{l.problems}
@@ -120,9 +123,12 @@ func (l *loader) config() *Config {
 		Users: l.text("users"), AuthSecretFile: l.text("auth-secret-file"),
 		TURN:         l.turn(),
 		DrainTimeout: l.duration("drain-timeout", 30*time.Second, 0, 24*time.Hour),
-		Audit:        l.text("audit"), Metrics: l.metrics(),
+		Audit:        l.text("audit"), Control: l.text("control"), Metrics: l.metrics(),
 	}
 	c.TURN.Realm = c.Realm
+	if c.AuditStrict = l.truth("audit-strict"); c.AuditStrict && c.Audit == "" {
+		l.missing("audit", " and audit-strict wants one")
+	}
 	c.LogJSON = l.choice("log-format", "text", "json") == "json"
 	// The choices are the level's own names.
 	_ = c.LogLevel.UnmarshalText([]byte(l.choice("log-level", "info", "debug", "warn", "error")))

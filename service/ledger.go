@@ -1,8 +1,11 @@
 package service
 
 import (
+	"maps"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/turngate/turngate/turntcp"
 )
@@ -29,12 +32,19 @@ func (t *totals) add(a turntcp.AllocationStats) {
 	d.TooFast += o.TooFast
 }
 
-// A ledger adds up allocations that have ended and those that live, so that the sum never falls.
+// A ledger adds up allocations that have ended and those that live, so that the sum never falls, and
+// counts what is told of.
 type ledger struct {
-	mu      sync.Mutex
-	ended   totals
-	gone    map[allocationKey]time.Time // that ended lately: the server may still show them
-	refused map[string]uint64           // peers, by reason
+	mu    sync.Mutex
+	ended totals
+	gone  map[allocationKey]time.Time // that ended lately: the server may still show them
+
+	closed       tally // connections
+	deleted      tally // allocations
+	refused      tally // allocations
+	peersRefused tally
+	rejected     tally // credentials
+	roundTrips   prometheus.Histogram
 }
 
 type allocationKey struct {
@@ -45,7 +55,11 @@ type allocationKey struct {
 func keyOf(a turntcp.AllocationStats) allocationKey { return allocationKey{a.Connection, a.Created} }
 
 func newLedger() *ledger {
-	return &ledger{gone: make(map[allocationKey]time.Time), refused: make(map[string]uint64)}
+	return &ledger{gone: make(map[allocationKey]time.Time), roundTrips: prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name:    "turngate_client_rtt_seconds",
+		Help:    "Round trips of clients' connections (TCP_INFO), of each allocation every five minutes and at its end.",
+		Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .15, .2, .3, .5, 1, 2},
+	})}
 }
 
 // forgetAfter is much longer than a server shows an allocation that has ended.
@@ -53,6 +67,8 @@ const forgetAfter = 10 * time.Second
 
 // end books an allocation.
 func (l *ledger) end(a turntcp.AllocationStats) {
+	l.deleted.add(string(a.Reason))
+	l.roundTrip(a)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -65,20 +81,15 @@ func (l *ledger) end(a turntcp.AllocationStats) {
 	}
 }
 
-// maxReasons bounds the reasons that are told apart; there are about ten.
-const maxReasons = 50
-
-// refuse counts a peer that was refused.
-func (l *ledger) refuse(r turntcp.PeerRefusal) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, known := l.refused[r.Reason]; known || len(l.refused) < maxReasons {
-		l.refused[r.Reason]++
+// roundTrip books how far away the client is, where the system tells.
+func (l *ledger) roundTrip(a turntcp.AllocationStats) {
+	if a.TCPInfo.RTT > 0 {
+		l.roundTrips.Observe(a.TCPInfo.RTT.Seconds())
 	}
 }
 
 // sum adds up everything; each is the server's Each.
-func (l *ledger) sum(each func(func(turntcp.AllocationStats))) (totals, map[string]uint64) {
+func (l *ledger) sum(each func(func(turntcp.AllocationStats))) totals {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.ended
@@ -87,9 +98,31 @@ func (l *ledger) sum(each func(func(turntcp.AllocationStats))) (totals, map[stri
 			t.add(a)
 		}
 	})
-	refused := make(map[string]uint64)
-	for k, v := range l.refused {
-		refused[k] = v
+	return t
+}
+
+// A tally counts by reason.
+type tally struct {
+	mu     sync.Mutex
+	counts map[string]uint64
+}
+
+// maxReasons bounds the reasons that are told apart; there are fewer than twenty of each kind.
+const maxReasons = 50
+
+func (t *tally) add(reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.counts == nil {
+		t.counts = make(map[string]uint64)
 	}
-	return t, refused
+	if _, known := t.counts[reason]; known || len(t.counts) < maxReasons {
+		t.counts[reason]++
+	}
+}
+
+func (t *tally) all() map[string]uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.counts)
 }

@@ -2,11 +2,13 @@ package service
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -43,30 +45,26 @@ func lostLine(json bool) func(n int) []byte {
 // logs are the log and the audit log.
 type logs struct {
 	main  *lines
-	audit *lines // nil for none
+	audit *audit // nil for none
 	path  string // of the audit log, "-" for standard output
-
-	service  *slog.Logger // what the service itself says
-	server   *slog.Logger // for turntcp: to the log, and from Info on to the audit log
-	accounts *slog.Logger // the audit log alone, or nil
+	log   *slog.Logger
 }
 
 func openLogs(c *Config, p Process) (*logs, error) {
 	l := &logs{path: c.Audit}
-	var audit io.WriteCloser
+	var file io.WriteCloser
 	if c.Audit != "" {
 		var err error
-		if audit, err = l.openAudit(p.Stdout); err != nil {
+		if file, err = l.openAudit(p.Stdout); err != nil {
 			return nil, fmt.Errorf("audit: %w", err)
 		}
 	}
 	l.main = newLines(unclosed{p.Stderr}, lostLine(c.LogJSON), nil) // whom to tell?
-	handler := newHandler(l.main, c.LogJSON, c.LogLevel)
-	l.service, l.server = slog.New(handler), slog.New(handler)
-	if audit != nil {
-		l.audit = newLines(audit, lostLine(true), func(err error) { l.service.Error("audit log: records are lost", "error", err) })
-		records := newHandler(l.audit, true, slog.LevelInfo)
-		l.server, l.accounts = slog.New(slog.NewMultiHandler(handler, records)), slog.New(records)
+	l.log = slog.New(newHandler(l.main, c.LogJSON, c.LogLevel))
+	if file != nil {
+		l.audit = &audit{realm: c.Realm, lines: newLines(file, lostLine(true), func(err error) {
+			l.log.Error("audit log: records are lost", "error", err)
+		})}
 	}
 	return l, nil
 }
@@ -75,7 +73,16 @@ func (l *logs) openAudit(stdout io.Writer) (io.WriteCloser, error) {
 	if l.path == "-" {
 		return unclosed{stdout}, nil
 	}
-	return os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	return openAudit(l.path, os.O_CREATE)
+}
+
+// openAudit does not wait for somebody to read a pipe: it fails where nobody does.
+func openAudit(path string, flags int) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK|flags, 0o600)
+	if errors.Is(err, syscall.ENXIO) {
+		err = fmt.Errorf("%s: nobody reads this pipe", path)
+	}
+	return f, err
 }
 
 // unclosed is a writer that belongs to others.

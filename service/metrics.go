@@ -25,9 +25,19 @@ var (
 	descPackets     = describe("relayed_packets_total", "Packets relayed; up is from clients to peers.", "direction")
 	descBytes       = describe("relayed_bytes_total", "Bytes of payload relayed; up is from clients to peers.", "direction")
 	descDropped     = describe("dropped_packets_total", "Packets not relayed.", "reason")
-	descRefused     = describe("refused_peers_total", "Permissions and channels refused with 403.", "reason")
+	descPeers       = describe("refused_peers_total", "Permissions and channels refused with 403.", "reason")
+	descEnded       = describe("ended_allocations_total", "Allocations that have ended.", "reason")
+	descRefused     = describe("refused_allocations_total", "Allocations that users were refused.", "reason")
+	descRejected    = describe("authentication_failures_total", "Requests that were not signed as they should be.", "reason")
+	descClosed      = describe("closed_connections_total", "Connections that have ended, those that were refused included.", "reason")
+	descHandshakes  = describe("tls_handshake_failures_total", "Connections closed because the TLS handshake failed or took too long.")
+	descLost        = describe("audit_lost_records_total", "Records of the audit log that were dropped or could not be written.")
+	descTrouble     = describe("audit_trouble", "1 while records of the audit log are lost, or cannot be written.")
 	descDraining    = describe("draining", "1 while the server takes no new allocation.")
 )
+
+var descAll = []*prometheus.Desc{descConnections, descLive, descAllocations, descPackets, descBytes, descDropped, descPeers, descEnded,
+	descRefused, descRejected, descClosed, descHandshakes, descLost, descTrouble, descDraining}
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("turngate_"+name, help, labels, nil)
@@ -35,7 +45,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (s *service) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descConnections, descLive, descAllocations, descPackets, descBytes, descDropped, descRefused, descDraining} {
+	for _, d := range descAll {
 		c <- d
 	}
 }
@@ -50,23 +60,34 @@ func (s *service) Collect(c chan<- prometheus.Metric) {
 	}
 	gauge(descConnections, float64(s.server.Connections()))
 	gauge(descLive, float64(s.server.Allocations()))
-	draining := 0.0
-	if s.draining.Load() {
-		draining = 1
-	}
-	gauge(descDraining, draining)
-	t, refused := s.ledger.sum(s.server.Each)
+	gauge(descDraining, oneIf(s.draining.Load()))
+	t := s.ledger.sum(s.server.Each)
 	count(descAllocations, t.allocations)
 	count(descPackets, t.up.Packets, "up")
 	count(descPackets, t.down.Packets, "down")
 	count(descBytes, t.up.Bytes, "up")
 	count(descBytes, t.down.Bytes, "down")
-	for reason, n := range dropReasons(t.drops) {
-		count(descDropped, n, reason)
+	closed := s.ledger.closed.all()
+	for d, counts := range map[*prometheus.Desc]map[string]uint64{
+		descDropped: dropReasons(t.drops), descPeers: s.ledger.peersRefused.all(), descEnded: s.ledger.deleted.all(),
+		descRefused: s.ledger.refused.all(), descRejected: s.ledger.rejected.all(), descClosed: closed,
+	} {
+		for reason, n := range counts {
+			count(d, n, reason)
+		}
 	}
-	for reason, n := range refused {
-		count(descRefused, n, reason)
+	count(descHandshakes, closed[string(turntcp.ClosedTLS)]+closed[string(turntcp.ClosedHandshake)])
+	if a := s.logs.audit; a != nil {
+		count(descLost, a.everLost())
+		gauge(descTrouble, oneIf(a.trouble() != nil))
 	}
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func dropReasons(d turntcp.Drops) map[string]uint64 {
@@ -96,7 +117,7 @@ func (s *service) startMonitor() (*monitor, error) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(s, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(s, s.ledger.roundTrips, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
@@ -117,6 +138,10 @@ func (s *service) startMonitor() (*monitor, error) {
 func (s *service) readyz(w http.ResponseWriter, _ *http.Request) {
 	if s.draining.Load() {
 		http.Error(w, "draining", http.StatusServiceUnavailable)
+		return
+	}
+	if err := s.auditTrouble(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	fmt.Fprintln(w, "ok")

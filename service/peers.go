@@ -14,7 +14,7 @@ func (l *loader) turn() turntcp.Config {
 	c := turntcp.Config{
 		RelayAddrs: l.relayAddrs(), RelayPorts: l.relayPorts(),
 		AllowPeers: l.peers("allow-peer", peerWords), DenyPeers: l.peers("deny-peer", nil),
-		InsideOnly: l.truth("inside-only"), OldChannels: l.truth("old-channels"),
+		InsideOnly: l.truth("inside-only"), OldChannels: l.truth("old-channels"), TCPRelays: l.truth("tcp-relays"),
 		ProxyProtocolFrom: l.peers("proxy-protocol-from", nil),
 
 		MaxConnections:      l.number("max-connections", 10000, 1, 1_000_000),

@@ -32,7 +32,7 @@ func Serve(ctx context.Context, c *Config, p Process) error {
 	if err != nil {
 		return err
 	}
-	s := &service{config: c, log: logs.service, logs: logs, ledger: newLedger()}
+	s := &service{config: c, log: logs.log, logs: logs, ledger: newLedger()}
 	s.live.current.Store(c.initial)
 	addrs, err := s.start()
 	if err != nil {
@@ -42,10 +42,13 @@ func Serve(ctx context.Context, c *Config, p Process) error {
 		p.Ready(addrs)
 	}
 	s.notify("READY=1")
+	s.ticks, s.lastTick = time.NewTicker(liveTick), time.Now()
+	defer s.ticks.Stop()
 	s.untilStopped(ctx, p.Signals)
 	s.drain(p.Signals)
 	err = s.server.Close()
 	s.watch.close()
+	s.door.close()
 	s.log.Info("stopped")
 	return errors.Join(err, logs.close())
 }
@@ -60,8 +63,12 @@ type service struct {
 	gates  []*gate
 	ledger *ledger
 	watch  *monitor
+	door   *control
 
 	draining atomic.Bool
+
+	ticks    *time.Ticker // when it is looked at which allocations the audit log is to tell of
+	lastTick time.Time
 }
 
 // start listens everywhere or nowhere.
@@ -75,6 +82,11 @@ func (s *service) start() ([]net.Addr, error) {
 	}
 	if s.watch, err = s.startMonitor(); err != nil {
 		s.closeGates()
+		return nil, errors.Join(err, s.server.Close())
+	}
+	if s.door, err = s.startControl(); err != nil {
+		s.closeGates()
+		s.watch.close()
 		return nil, errors.Join(err, s.server.Close())
 	}
 	if port, ok := s.watch.port(); ok {
@@ -94,6 +106,7 @@ func (s *service) start() ([]net.Addr, error) {
 		}
 		if err := start(s.gates[i]); err != nil {
 			s.watch.close()
+			s.door.close()
 			return nil, errors.Join(err, s.server.Close())
 		}
 		addrs = append(addrs, s.gates[i].Addr())
@@ -119,18 +132,40 @@ func relayNames(addrs []turntcp.RelayAddr) string {
 
 func (s *service) turn() turntcp.Config {
 	c, t := s.config, s.config.TURN
-	t.Credentials, t.Logger = &s.live, s.logs.server
-	t.OnPeerRefused = s.ledger.refuse
-	t.OnAllocationEnd = func(a turntcp.AllocationStats) {
-		s.ledger.end(a)
-		if s.logs.accounts != nil {
-			s.logs.usage("usage", a)
-		}
-	}
+	t.Credentials, t.Logger, t.Hooks = &s.live, s.log, s.hooks()
 	if c.Cert != "" {
 		t.TLS = &tls.Config{GetCertificate: s.live.certificate}
 	}
 	return t
+}
+
+// hooks write the audit log and count.
+func (s *service) hooks() turntcp.Hooks {
+	audit, ledger := s.logs.audit, s.ledger
+	h := turntcp.Hooks{
+		OnAllocationStart:   audit.begun,
+		OnAllocationEnd:     func(a turntcp.AllocationStats) { ledger.end(a); audit.ended(a) },
+		OnAllocationRefused: func(r turntcp.AllocationRefusal) { ledger.refused.add(r.Reason); audit.refused(r) },
+		OnPeer:              audit.peer,
+		OnPeerRefused:       func(r turntcp.PeerRefusal) { ledger.peersRefused.add(r.Reason); audit.peerRefused(r) },
+		OnAuthRejected:      func(r turntcp.AuthRejection) { ledger.rejected.add(r.Reason); audit.rejected(r) },
+		OnConnectionEnd:     func(e turntcp.ConnectionEnd) { ledger.closed.add(string(e.Reason)) },
+	}
+	if s.config.AuditStrict {
+		h.Admit = func(string) error { return s.auditTrouble() }
+	}
+	return h
+}
+
+// auditTrouble says why a strict audit refuses new allocations.
+func (s *service) auditTrouble() error {
+	if !s.config.AuditStrict {
+		return nil
+	}
+	if err := s.logs.audit.trouble(); err != nil {
+		return fmt.Errorf("the audit log is not whole: %w", err)
+	}
+	return nil
 }
 
 // listen opens all ports before anybody is served.
@@ -154,12 +189,10 @@ func (s *service) closeGates() {
 
 // untilStopped reloads until it is time to end.
 func (s *service) untilStopped(ctx context.Context, signals <-chan os.Signal) {
-	live := time.NewTicker(liveEvery)
-	defer live.Stop()
 	for {
 		select {
-		case <-live.C:
-			s.auditLive()
+		case now := <-s.ticks.C:
+			s.auditLive(now)
 		case sig := <-signals:
 			if sig != syscall.SIGHUP {
 				s.log.Info("signal", "signal", sig.String())
@@ -218,6 +251,8 @@ func (s *service) drain(signals <-chan os.Signal) {
 	for s.server.Allocations() > 0 {
 		select {
 		case <-tick.C:
+		case now := <-s.ticks.C:
+			s.auditLive(now)
 		case <-deadline.C:
 			s.log.Warn("draining took too long", "allocations cut off", s.server.Allocations())
 			return

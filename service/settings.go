@@ -25,6 +25,7 @@ var settings = []setting{
 	{name: "allow-peer", list: true},
 	{name: "deny-peer", list: true},
 	{name: "inside-only"},
+	{name: "tcp-relays"},
 	{name: "old-channels"},
 	{name: "proxy-protocol-from", list: true},
 	{name: "max-connections"},
@@ -42,7 +43,9 @@ var settings = []setting{
 	{name: "write-timeout"},
 	{name: "drain-timeout"},
 	{name: "metrics"},
+	{name: "control"},
 	{name: "audit"},
+	{name: "audit-strict"},
 	{name: "log-format"},
 	{name: "log-level"},
 }

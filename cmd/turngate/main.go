@@ -45,6 +45,7 @@ type cli struct {
 	Lab        labCmd        `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`
 	Connect    connectCmd    `cmd:"" help:"Join standard input and output to a tunnel (ssh's ProxyCommand)."`
 	Serve      serveCmd      `cmd:"" help:"Run the TURN server."`
+	Sessions   sessionsCmd   `cmd:"" help:"List the calls of a running TURN server, or end some."`
 	Credential credentialCmd `cmd:"" help:"Print a user name and password for the TURN server that expire."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

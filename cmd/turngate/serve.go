@@ -31,6 +31,7 @@ type serveCmd struct {
 	AllowPeer           []string `placeholder:"CIDR" help:"Whom relays may exchange data with besides each other: a range, private or public. May be repeated. Default nobody."`
 	DenyPeer            []string `placeholder:"CIDR" help:"Whom they may not, whoever is allowed. May be repeated."`
 	InsideOnly          bool     `help:"Allow private peers, and nobody of the internet."`
+	TCPRelays           bool     `name:"tcp-relays" help:"Relay TCP to peers, too (RFC 6062)."`
 	OldChannels         bool     `help:"Accept the channel numbers of RFC 5766, for coturn's client."`
 	ProxyProtocolFrom   []string `placeholder:"CIDR" help:"Load balancers whose connections begin with a PROXY header. May be repeated."`
 	MaxConnections      string   `placeholder:"N" help:"Connections at a time. Default 10000."`
@@ -48,6 +49,8 @@ type serveCmd struct {
 	DrainTimeout        string   `placeholder:"TIME" help:"How long calls may go on after SIGTERM. Default 30s."`
 	Audit               string   `placeholder:"FILE" help:"Append who allocated what, as lines of JSON; - is standard output."`
 	Metrics             string   `placeholder:"HOST:PORT" help:"Serve Prometheus metrics at /metrics, and /healthz and /readyz. Default nowhere."`
+	AuditStrict         bool     `help:"Refuse new allocations while records of the audit log are lost or cannot be written."`
+	Control             string   `placeholder:"PATH" help:"Unix socket for turngate sessions, in a directory that only the server's user may enter. Default none."`
 	LogFormat           string   `placeholder:"FORMAT" help:"text (default) or json, on standard error."`
 	LogLevel            string   `placeholder:"LEVEL" help:"debug, info (default), warn or error."`
 }
