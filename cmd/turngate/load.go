@@ -220,7 +220,6 @@ func (c *loadCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	defer out.close()
 	t, err := c.target(ctx)
 	if err != nil {
 		return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/turngate/turngate/harness/lab"
@@ -47,7 +46,6 @@ func (c *matrixCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	defer outputs.close()
 	m, l, err := c.matrix(ctx)
 	if l != nil {
 		defer l.Close()
@@ -71,7 +69,7 @@ func (c *matrixCmd) Run(ctx context.Context, std stdio) error {
 	if l != nil && l.Logs != nil && r.Counts()[report.Fail] > 0 {
 		l.Logs(std.err)
 	}
-	if err := outputs.write(r); err != nil {
+	if err := errors.Join(report.Text(outputs.text, r), outputs.write(r)); err != nil {
 		return err
 	}
 	return verdict(r.Verdict)
@@ -130,58 +128,9 @@ func progress(w io.Writer) func(int, int, report.Cell) {
 	}
 }
 
-// outputs are the files to write, opened before the run, so that a wrong path costs no run.
-type outputs struct {
-	table io.Writer
-	list  []output
-}
-
-type output struct {
-	w      io.Writer
-	file   *os.File // nil for standard output
-	append bool     // to what the file held before
-	render func(io.Writer, report.Run) error
-}
-
-func (c *matrixCmd) outputs(std stdio) (*outputs, error) {
-	o := &outputs{table: std.out}
-	for _, f := range []struct {
-		flag, path string
-		render     func(io.Writer, report.Run) error
-	}{{"--json", c.JSON, report.JSON}, {"--junit", c.JUnit, report.JUnit}, {"--markdown", c.Markdown, report.Markdown}} {
-		switch f.path {
-		case "":
-		case "-":
-			o.table = std.err // standard output is a document's
-			o.list = append(o.list, output{w: std.out, render: f.render})
-		default:
-			file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
-			if err != nil {
-				o.close()
-				return nil, usageError{fmt.Errorf("%s: %w", f.flag, err)}
-			}
-			o.list = append(o.list, output{w: file, file: file, append: f.flag == "--markdown", render: f.render})
-		}
-	}
-	return o, nil
-}
-
-// write renders the run everywhere, whatever fails on the way.
-func (o *outputs) write(r report.Run) error {
-	errs := []error{report.Text(o.table, r)}
-	for _, out := range o.list {
-		if out.file != nil && !out.append {
-			errs = append(errs, out.file.Truncate(0))
-		}
-		errs = append(errs, out.render(out.w, r))
-	}
-	return errors.Join(errs...)
-}
-
-func (o *outputs) close() {
-	for _, out := range o.list {
-		if out.file != nil {
-			out.file.Close()
-		}
-	}
+func (c *matrixCmd) outputs(std stdio) (*outputs[report.Run], error) {
+	return openOutputs(std,
+		output[report.Run]{flag: "--json", path: c.JSON, render: report.JSON},
+		output[report.Run]{flag: "--junit", path: c.JUnit, render: report.JUnit},
+		output[report.Run]{flag: "--markdown", path: c.Markdown, add: true, render: report.Markdown})
 }

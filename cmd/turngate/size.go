@@ -133,7 +133,6 @@ func (c *sizeCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	defer out.close()
 	t, err := c.target(ctx)
 	if err != nil {
 		return err

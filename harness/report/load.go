@@ -93,14 +93,14 @@ func stepsText(b *strings.Builder, steps []measure.Step) {
 	fmt.Fprintln(t, "\t\t\t\t\tms\tms\tms\tms\t%\tms\tcores")
 	for _, s := range steps {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%.1f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Verdict, s.Calls, s.Up.Mbps+s.Down.Mbps, s.Up.PPS+s.Down.PPS,
-			cell(s, "delay_p50_ms", 1, "%.1f"), cell(s, "delay_p95_ms", 1, "%.1f"), cell(s, "delay_p99_ms", 1, "%.1f"), cell(s, "added_p95_ms", 1, "%.1f"),
-			cell(s, "late_100ms_share", 100, "%.2f"), cell(s, "connect_p95_ms", 1, "%.0f"), cores(s))
+			stepFigure(s, "delay_p50_ms", 1, "%.1f"), stepFigure(s, "delay_p95_ms", 1, "%.1f"), stepFigure(s, "delay_p99_ms", 1, "%.1f"), stepFigure(s, "added_p95_ms", 1, "%.1f"),
+			stepFigure(s, "late_100ms_share", 100, "%.2f"), stepFigure(s, "connect_p95_ms", 1, "%.0f"), cores(s))
 	}
 	t.Flush()
 }
 
-// cell is a figure of a step, or nothing.
-func cell(s measure.Step, name string, times float64, format string) string {
+// stepFigure is a figure of a step, or nothing.
+func stepFigure(s measure.Step, name string, times float64, format string) string {
 	v, ok := s.Figures[name]
 	if !ok {
 		return ""
@@ -135,17 +135,6 @@ func want(o measure.Objective) string {
 		return "<= " + figure(o.Metric, o.Limit)
 	}
 	return ">= " + figure(o.Metric, o.Limit)
-}
-
-// figure prints a figure with its unit, which its name ends in.
-func figure(metric string, v float64) string {
-	switch {
-	case strings.HasSuffix(metric, "_ms"):
-		return fmt.Sprintf("%.1f ms", v)
-	case strings.HasSuffix(metric, "_share"):
-		return fmt.Sprintf("%.2f %%", 100*v)
-	}
-	return fmt.Sprintf("%.4g", v)
 }
 
 func conditionsText(r measure.Record) string {
