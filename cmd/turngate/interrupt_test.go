@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/turngate/turngate/harness/lab"
+	"github.com/turngate/turngate/harness/report"
 	"github.com/turngate/turngate/internal/peers"
 )
 
@@ -208,4 +209,34 @@ func TestInterruptConnect(t *testing.T) {
 	p := start(t, stdin, args...)
 	p.await(t, "hello")
 	p.interrupt(t, exitVoid)
+}
+
+// A run that is killed leaves what it had measured, marked partial.
+func TestKillLoad(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out.json")
+	p := start(t, nil, "load", "--calls", "2", "--profile", "audio", "--baseline", "1s", "--shape", "steps", "--steps", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1", "--duration", "2s", "--json", out)
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if text, err := os.ReadFile(out); err == nil && bytes.Contains(text, []byte(`"name": "1 calls"`)) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no record was kept")
+		}
+	}
+	p.Process.Kill()
+	p.Wait()
+	file, err := os.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r, err := report.ReadRecord(file)
+	if err != nil || !r.Partial || len(r.Steps) < 2 || r.Steps[1].Up.Received == 0 {
+		t.Errorf("the record: partial %v, %d steps, %v", r.Partial, len(r.Steps), err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); len(processes(p.tmp)) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the lab outlives the run: %q", processes(p.tmp))
+		}
+	}
 }

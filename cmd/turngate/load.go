@@ -234,6 +234,7 @@ func (c *loadCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	lt.Progress, lt.StepDone = liveLines(std.err, c.Quiet)
+	lt.Checkpoint = out.checkpoint(std)
 	record, err := lt.Load(ctx, steps)
 	if err != nil && len(record.Steps) == 0 {
 		return loadError(err)

@@ -203,3 +203,21 @@ func TestLoadInterrupted(t *testing.T) {
 		t.Errorf("partial %v, verdict %s, %d steps, %v", r.Partial, r.Verdict, len(r.Steps), err)
 	}
 }
+
+// A run that goes on hands out what it has, marked partial.
+func TestCheckpoint(t *testing.T) {
+	turn := startServer(t)
+	_, d := startProxy(t, testproxy.Limits{})
+	lt := newTest(t, "audio", turn, d)
+	var kept []measure.Record
+	lt.CheckpointEvery = 200 * time.Millisecond
+	lt.Checkpoint = func(r measure.Record) { kept = append(kept, r) }
+	whole, err := lt.Load(t.Context(), []loadgen.Step{{Calls: 2, Duration: time.Second}, {Calls: 3, Duration: time.Second}})
+	if err != nil || whole.Partial || len(kept) < 5 {
+		t.Fatalf("%d kept, the whole is partial: %v, %v", len(kept), whole.Partial, err)
+	}
+	last := kept[len(kept)-1]
+	if !last.Partial || len(last.Steps) < 2 || last.Verdict == measure.Pass || last.Run != whole.Run || last.Seconds <= kept[0].Seconds {
+		t.Errorf("the last one kept: partial %v, %d steps, verdict %s", last.Partial, len(last.Steps), last.Verdict)
+	}
+}

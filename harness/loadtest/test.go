@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/turngate/turngate/harness/loadgen"
@@ -52,6 +53,11 @@ type Test struct {
 
 	Progress func(Live)         // called once a second; may be nil
 	StepDone func(measure.Step) // called after each step; may be nil
+
+	// Checkpoint is given the record so far, marked partial, from a goroutine of its own while the run
+	// goes on; may be nil. It must not keep the record's histograms.
+	Checkpoint      func(measure.Record)
+	CheckpointEvery time.Duration // default 10 s
 }
 
 // A Load offers calls: a loadgen.Generator, or several in processes of their own.
@@ -85,6 +91,9 @@ type run struct {
 	direct  Load
 	proxied Load
 	rows    *rows
+	keeper  *keeper
+
+	mu sync.Mutex // of record, while the keeper looks
 }
 
 // Load runs the steps and judges them. If ctx ends, the record is partial: it holds what was measured.
@@ -99,6 +108,9 @@ func (t *Test) Load(ctx context.Context, steps []loadgen.Step) (measure.Record, 
 	}
 	defer r.close()
 	err = r.load(ctx, steps)
+	if r.keeper != nil {
+		r.keeper.close() // what comes later is the whole
+	}
 	r.finish(ctx)
 	if err != nil {
 		r.record.Reasons = append(r.record.Reasons, err.Error())
@@ -130,6 +142,9 @@ func (t *Test) begin(ctx context.Context) (*run, error) {
 		return r, err
 	}
 	r.rows = startRows(r)
+	if r.Checkpoint != nil {
+		r.keeper = startKeeper(r)
+	}
 	return r, nil
 }
 
@@ -246,7 +261,9 @@ func (r *run) measure(ctx context.Context, g Load, s loadgen.Step, baseline *mea
 	judge(&got, baseline, r.Objectives)
 	r.rows.summarise(&got)
 	if got.Seconds > 0 {
+		r.mu.Lock()
 		r.record.Steps = append(r.record.Steps, got)
+		r.mu.Unlock()
 		if r.StepDone != nil {
 			r.StepDone(got)
 		}

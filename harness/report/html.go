@@ -323,7 +323,10 @@ func conditionsSection(r measure.Record) section {
 	add("machine of the generator", fmt.Sprintf("%d × %s, %s, %s, load average %.1f in the minute before", c.CPUs, cmp.Or(c.CPU, "CPU"), c.OS, c.Kernel, c.Load))
 	add("versions", fmt.Sprintf("turngate %s, %s", c.Version, c.Go))
 	add("to be kept in mind", c.Note)
-	return section{Heading: "Conditions", Tables: []table{t}}
+	if len(r.Steps) > 0 && r.Steps[0].Generator.Processes > 1 {
+		add("generator processes", fmt.Sprint(r.Steps[0].Generator.Processes))
+	}
+	return section{Heading: "Conditions", Tables: []table{t}, Items: r.Warnings}
 }
 
 func unknownSection(r measure.Record) section {

@@ -75,7 +75,8 @@ func sampleRecord() measure.Record {
 			sampleStep("60 calls", "search", 60, 167, 4.4, 0.011, measure.Fail),
 			sampleStep("40 calls, confirmed", "confirm", 40, 200, 2.1, 0.002, measure.Pass),
 		},
-		Unknown: []string{"Squid's own counters: its cache manager refused"},
+		Warnings: []string{"20000 descriptors are enough for 6600 calls"},
+		Unknown:  []string{"Squid's own counters: its cache manager refused"},
 		Size: &measure.Size{
 			Capacity: 40, Confirmed: "3 of 3", GaveWay: "CPU of the proxy's one process", Why: []string{"0.98 of one core at 60 calls, and delay rose with it"},
 			Model:       []measure.Term{{Name: "idle", Cores: 0.01, StdErr: 0.002, Shown: true}, {Name: "packets/s", Cores: 4.1e-6, StdErr: 2e-7, Shown: true}, {Name: "Mbit/s", Cores: 0.0001, StdErr: 0.0002}},

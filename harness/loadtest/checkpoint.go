@@ -1,0 +1,60 @@
+package loadtest
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/turngate/turngate/harness/measure"
+)
+
+// checkpointEvery is how often Test.Checkpoint is called where CheckpointEvery says nothing.
+const checkpointEvery = 10 * time.Second
+
+// A keeper hands out the record of a run that goes on, so that it outlives the process.
+type keeper struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func startKeeper(r *run) *keeper {
+	ctx, cancel := context.WithCancel(context.Background())
+	k := &keeper{cancel: cancel, done: make(chan struct{})}
+	every := r.CheckpointEvery
+	if every <= 0 {
+		every = checkpointEvery
+	}
+	go func() {
+		defer close(k.done)
+		for tick := time.NewTicker(every); ; {
+			select {
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			case <-tick.C:
+				r.Checkpoint(r.soFar())
+			}
+		}
+	}()
+	return k
+}
+
+// close waits until no call of Checkpoint is under way.
+func (k *keeper) close() {
+	k.cancel()
+	<-k.done
+}
+
+// soFar is the record of what has been measured, marked partial.
+func (r *run) soFar() measure.Record {
+	r.mu.Lock()
+	record := r.record
+	record.Steps = slices.Clone(record.Steps)
+	r.mu.Unlock()
+	record.Objectives = slices.Clone(record.Objectives)
+	record.Partial, record.Seconds = true, time.Since(r.start).Seconds()
+	record.Rows, record.Unknown = r.rows.take()
+	overall(&record)
+	record.Reasons = append(record.Reasons, "this is how far the run had come when the record was last kept")
+	return record
+}
