@@ -147,6 +147,7 @@ func (c *sizeCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	lt.Progress, lt.StepDone = liveLines(std.err, c.Quiet)
+	lt.Checkpoint = out.checkpoint(std)
 	record, err := lt.Size(ctx, loadtest.Sizing{Quick: c.Quick, Proxy: proxy, Demand: demand, Most: c.MaxCalls, Validate: c.Validate, Foretold: foretell(std.err)})
 	if err != nil && len(record.Steps) == 0 {
 		return loadError(err)

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,22 +40,40 @@ func startKeeper(r *run) *keeper {
 	return k
 }
 
-// close waits until no call of Checkpoint is under way.
+// close waits until no call of Checkpoint is under way. It may be called twice, and of none.
 func (k *keeper) close() {
+	if k == nil {
+		return
+	}
 	k.cancel()
 	<-k.done
 }
 
+// change alters what the record's steps hold.
+func (r *run) change(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f()
+}
+
 // soFar is the record of what has been measured, marked partial.
 func (r *run) soFar() measure.Record {
-	r.mu.Lock()
-	record := r.record
-	record.Steps = slices.Clone(record.Steps)
-	r.mu.Unlock()
+	record := r.copied()
 	record.Objectives = slices.Clone(record.Objectives)
 	record.Partial, record.Seconds = true, time.Since(r.start).Seconds()
 	record.Rows, record.Unknown = r.rows.take()
 	overall(&record)
 	record.Reasons = append(record.Reasons, "this is how far the run had come when the record was last kept")
+	return record
+}
+
+func (r *run) copied() measure.Record {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	record := r.record
+	record.Steps = slices.Clone(record.Steps)
+	for i := range record.Steps {
+		record.Steps[i].Figures = maps.Clone(record.Steps[i].Figures)
+	}
 	return record
 }

@@ -203,8 +203,10 @@ func (z *sizer) doubt(ctx context.Context, s *measure.Step) error {
 		return nil
 	}
 	s.Verdict, s.Reasons = measure.Void, why
-	last := &z.record.Steps[len(z.record.Steps)-2]
-	last.Verdict, last.Reasons = s.Verdict, s.Reasons
+	z.change(func() {
+		last := &z.record.Steps[len(z.record.Steps)-2]
+		last.Verdict, last.Reasons = s.Verdict, s.Reasons
+	})
 	return nil
 }
 
@@ -260,10 +262,10 @@ func (z *sizer) tryLogins(ctx context.Context, rate int, length time.Duration) (
 	if err != nil {
 		return nil, err
 	}
-	s.Figures["offered_tunnels_per_s"] = float64(rate)
+	z.change(func() { s.Figures["offered_tunnels_per_s"] = float64(rate) })
 	if s.Generator.CPU >= 0.9*float64(runtime.NumCPU()) && s.Verdict == measure.Fail {
 		s.Verdict, s.Reasons = measure.Void, []string{fmt.Sprintf("the generator took %.2f cores of %d", s.Generator.CPU, runtime.NumCPU())}
-		z.record.Steps[len(z.record.Steps)-1].Verdict = measure.Void
+		z.change(func() { z.record.Steps[len(z.record.Steps)-1].Verdict = measure.Void })
 	}
 	z.logins = append(z.logins, &s)
 	return &s, nil

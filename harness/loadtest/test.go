@@ -108,9 +108,6 @@ func (t *Test) Load(ctx context.Context, steps []loadgen.Step) (measure.Record, 
 	}
 	defer r.close()
 	err = r.load(ctx, steps)
-	if r.keeper != nil {
-		r.keeper.close() // what comes later is the whole
-	}
 	r.finish(ctx)
 	if err != nil {
 		r.record.Reasons = append(r.record.Reasons, err.Error())
@@ -177,6 +174,7 @@ func (r *run) close() {
 	if r.rows != nil {
 		r.rows.close()
 	}
+	r.keeper.close()
 }
 
 // tryOut opens one connection each way, so that a wrong address or password costs one attempt and no
@@ -261,9 +259,7 @@ func (r *run) measure(ctx context.Context, g Load, s loadgen.Step, baseline *mea
 	judge(&got, baseline, r.Objectives)
 	r.rows.summarise(&got)
 	if got.Seconds > 0 {
-		r.mu.Lock()
-		r.record.Steps = append(r.record.Steps, got)
-		r.mu.Unlock()
+		r.change(func() { r.record.Steps = append(r.record.Steps, got) })
 		if r.StepDone != nil {
 			r.StepDone(got)
 		}
@@ -279,6 +275,7 @@ func (r *run) finish(ctx context.Context) {
 
 // seal puts what was seen beside the steps into the record.
 func (r *run) seal(ctx context.Context) {
+	r.keeper.close() // what comes after it is the whole
 	r.record.Partial = ctx.Err() != nil
 	r.record.Seconds = time.Since(r.start).Seconds()
 	r.record.Rows, r.record.Unknown = r.rows.take()

@@ -36,7 +36,7 @@ func TestHTML(t *testing.T) {
 		"2000 users need 21 proxies", "measured capacity (decides)", "a fifth of Microsoft&#39;s 100 ms", "RFC 6716, Opus",
 		"560 calls at the same time: 2000 users who make 1.5 calls", "500 erlangs", "confirmed in 3 of 3", "CPU of the proxy&#39;s one process", "Not significant, and so not shown: Mbit/s",
 		"40 calls, confirmed", "CONNECT request 3", "computing credentials", "not measured", "Squid: client http requests per s", "Squid: fds max 16384", "Example CPU",
-		"its cache manager refused", "seed 42", "are enough for 6600 calls", "At most 180 of 16384", `aria-label="delay by percentile, up"`, "<title>40 calls: p50",
+		"its cache manager refused", "seed 42", "Foretold before it was measured, for 20 calls of audio", "-2.4 %", "are enough for 6600 calls", "At most 180 of 16384", `aria-label="delay by percentile, up"`, "<title>40 calls: p50",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the page does not say %q", want)

@@ -17,6 +17,9 @@ func sizeSection(r measure.Record) section {
 	t := table{Head: heads("constraint", "#the calls need", "#a proxy has", "#planned with", "#proxies", "how that is known")}
 	for _, c := range z.Constraints {
 		name, proxies := text(c.Name), num(fmt.Sprint(c.Proxies))
+		if c.Proxies == 0 {
+			proxies.Text = "no number"
+		}
 		if c.Binding {
 			name = cell{Text: c.Name + " (decides)", Class: "binding"}
 			proxies.Class = "num binding"
@@ -42,7 +45,7 @@ func amount(v float64, unit string) string {
 	if unit == "bytes" || unit == "B" {
 		return memory(v)
 	}
-	return fmt.Sprintf("%s %s", plain(float64(int64(v*100+0.5))/100), unit)
+	return plain(v) + " " + unit
 }
 
 func demand(d measure.Demand) string {
@@ -52,6 +55,9 @@ func demand(d measure.Demand) string {
 		if d.HoldingS > 0 {
 			text += fmt.Sprintf(", of %s", span(d.HoldingS))
 		}
+	}
+	if d.JoinsPerMinute > 0 {
+		text += fmt.Sprintf(", %s of which begin in the busiest minute", plain(d.JoinsPerMinute))
 	}
 	if d.Erlangs > 0 {
 		text += fmt.Sprintf("; %.4g erlangs", d.Erlangs)
@@ -76,7 +82,10 @@ func modelSection(r measure.Record) section {
 		}
 		t.Rows = append(t.Rows, []cell{text(m.Name), num(fmt.Sprintf("%.3g", m.Cores)), num(fmt.Sprintf("± %.1g", m.StdErr)), sureness(m)})
 	}
-	s := section{Heading: "What costs the proxy CPU", Tables: []table{t}, Lead: fmt.Sprintf("A linear model fitted to steps that differ in one thing at a time; R² %.3f.", r.Size.ModelR2)}
+	s := section{Heading: "What costs the proxy CPU", Tables: []table{t}, Lead: strings.TrimSpace(fmt.Sprintf("A linear model fitted to steps that differ in one thing at a time; R² %.3f. %s", r.Size.ModelR2, r.Size.Formula))}
+	if v := r.Size.Validation; v != nil {
+		s.Tables = append(s.Tables, validationTable(v))
+	}
 	if len(left) > 0 {
 		s.Items = []string{fmt.Sprintf("Not significant, and so not shown: %s.", strings.Join(left, ", "))}
 	}
@@ -89,4 +98,14 @@ func sureness(m measure.Term) cell {
 		return cell{}
 	}
 	return cell{Text: fmt.Sprintf("known within %.0f %%", 200*m.StdErr/m.Cores), Class: "quiet", Title: "two standard errors"}
+}
+
+// validationTable puts the prediction beside what was measured after it.
+func validationTable(v *measure.Validation) table {
+	t := table{Caption: "Foretold before it was measured, for " + v.Mix, Head: heads("#measurement", "#foretold", "#95 % between", "#measured", "#foretold is off by")}
+	for i, got := range v.Measured {
+		t.Rows = append(t.Rows, []cell{num(fmt.Sprint(i + 1)), num(fmt.Sprintf("%.3f cores", v.Predicted)), num(fmt.Sprintf("%.3f and %.3f", v.Low, v.High)),
+			num(fmt.Sprintf("%.3f cores", got)), num(fmt.Sprintf("%+.1f %%", 100*(v.Predicted/got-1)))})
+	}
+	return t
 }

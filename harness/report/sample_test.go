@@ -83,6 +83,8 @@ func sampleRecord() measure.Record {
 			ModelR2:     0.991,
 			Demand:      measure.Demand{Users: 2000, PerHour: 1.5, HoldingS: 600, Erlangs: 500, Blocking: 0.001, Concurrent: 560},
 			Constraints: []measure.Constraint{{Name: "measured capacity", Unit: "calls", PerProxy: 40, Needed: 560, Headroom: 0.7, Proxies: 20, Binding: true, Basis: "measured, 3 of 3"}, {Name: "descriptors", Unit: "", PerProxy: 16384, Needed: 1680, Headroom: 0.7, Proxies: 1, Basis: "measured: 3 per call"}},
+			Formula:     "0.01 + 4.1e-06 writes/s",
+			Validation:  &measure.Validation{Mix: "20 calls of audio", Predicted: 0.41, Low: 0.36, High: 0.46, Measured: []float64{0.42, 0.40, 0.41}},
 			Proxies:     21, Binding: "measured capacity", Sentence: "2000 users need 21 proxies like this one, the spare included; what decides is the measured capacity of 40 calls.",
 		},
 	}

@@ -42,14 +42,6 @@ func constraintsText(b *strings.Builder, list []measure.Constraint) {
 	b.WriteString("proxies without the spare; <- decides\n")
 }
 
-// plain prints three figures, and large numbers in full.
-func plain(v float64) string {
-	if v >= 1000 {
-		return fmt.Sprintf("%.0f", v)
-	}
-	return fmt.Sprintf("%.3g", v)
-}
-
 func modelText(b *strings.Builder, s *measure.Size) {
 	if len(s.Model) == 0 {
 		return

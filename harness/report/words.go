@@ -71,12 +71,12 @@ func memory(v float64) string {
 	return fmt.Sprintf("%.0f B", v)
 }
 
-// plain prints whole numbers as they are and others with four digits.
+// plain prints whole numbers as they are, others with three digits.
 func plain(v float64) string {
-	if v == math.Trunc(v) && math.Abs(v) < 1e15 {
+	if v == math.Trunc(v) && math.Abs(v) < 1e15 || math.Abs(v) >= 1000 {
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	}
-	return fmt.Sprintf("%.4g", v)
+	return fmt.Sprintf("%.3g", v)
 }
 
 func plural(n int, one string) string {
