@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/turngate/turngate/harness/credentials"
 	"github.com/turngate/turngate/harness/diagnosis"
 )
@@ -26,6 +28,9 @@ type checkCmd struct {
 	Quick            bool            `help:"End when datagrams have come back, without asking how well: no quality, throughput, packet sizes."`
 	Idle             []time.Duration `placeholder:"DURATION,..." help:"Be silent for so long, and look whether the tunnel is still there; from the shortest to the longest: 15s,1m,5m."`
 	Lifetime         time.Duration   `placeholder:"DURATION" help:"Then send every second for so long, and look whether the tunnel is cut."`
+	Every            time.Duration   `placeholder:"DURATION" help:"Look again so often until interrupted, and print a line each time."`
+	Metrics          string          `placeholder:"HOST:PORT" help:"With --every: serve the last look's figures to Prometheus at /metrics."`
+	Targets          targetsFile     `placeholder:"FILE" help:"Look at several paths: a YAML list whose items have these flags as keys, with _ for -, and a name. The flags given here hold for all."`
 	Verbose          bool            `short:"v" help:"Also every request, mechanism, certificate."`
 }
 
@@ -37,17 +42,18 @@ Docs: docs/check.md.
 
   turngate check --proxy http://proxy.corp:8080 --auth ntlm --proxy-user 'CORP\alice'
       --proxy-password-file ~/.proxy-password --turn 'turns:turn.corp:443?transport=tcp'
-      --turn-user u --turn-password-file ~/.turn-password`
+      --turn-user u --turn-password-file ~/.turn-password
+  turngate check --targets targets.yaml --every 1m --metrics 127.0.0.1:9100`
 }
 
 const turnPasswordVariable = "TURNGATE_TURN_PASSWORD"
 
 // Run walks the path and prints what it saw.
-func (c *checkCmd) Run(ctx context.Context, std stdio) error {
-	if c.Timeout <= 0 || c.Timeout > 10*time.Minute {
-		return usageError{fmt.Errorf("--timeout %v: want more than 0 and at most 10m", c.Timeout)}
+func (c *checkCmd) Run(ctx context.Context, std stdio, k *kong.Context) error {
+	if c.watches() {
+		return c.watch(ctx, std, k)
 	}
-	if err := c.slowProbes(); err != nil {
+	if err := c.valid(); err != nil {
 		return err
 	}
 	check, err := c.check()
@@ -85,8 +91,14 @@ func (c *checkCmd) Run(ctx context.Context, std stdio) error {
 	return nil
 }
 
-// slowProbes checks their flags.
-func (c *checkCmd) slowProbes() error {
+// valid checks the flags that need no file.
+func (c *checkCmd) valid() error {
+	if c.Timeout <= 0 || c.Timeout > 10*time.Minute {
+		return usageError{fmt.Errorf("--timeout %v: want more than 0 and at most 10m", c.Timeout)}
+	}
+	if c.TURNUser == "" {
+		return usageError{errors.New("--turn-user is missing")}
+	}
 	for i, d := range c.Idle {
 		if d <= 0 || d > 24*time.Hour || i > 0 && d <= c.Idle[i-1] {
 			return usageError{fmt.Errorf("--idle %v: want durations up to 24h, each longer than the one before", d)}

@@ -226,9 +226,10 @@ const (
 
 // Media is the exchange of datagrams between two allocations.
 type Media struct {
-	Sent     int     `json:"sent"`
-	Received int     `json:"received"`
-	RTTp50   float64 `json:"rtt_p50_ms"`
+	Sent     int       `json:"sent"`
+	Received int       `json:"received"`
+	RTTp50   float64   `json:"rtt_p50_ms"`
+	RTT      []float64 `json:"rtt_ms,omitempty"` // of each that came back, the fastest first
 }
 
 // Direct is how far the way without the proxy led.

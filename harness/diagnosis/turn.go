@@ -193,6 +193,9 @@ func (w *walk) pings(ctx context.Context) (string, error) {
 	}
 	slices.Sort(times)
 	m.RTTp50 = milliseconds(times[len(times)/2])
+	for _, t := range times {
+		m.RTT = append(m.RTT, milliseconds(t))
+	}
 	return fmt.Sprintf("%d of %d datagrams came back, RTT p50 %.1f ms", m.Received, m.Sent, m.RTTp50), nil
 }
 

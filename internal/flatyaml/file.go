@@ -1,5 +1,5 @@
-// Package flatyaml reads strict YAML files that are one mapping of keys to values or lists of values:
-// every problem at once, with file, line, column, and a suggestion for a mistyped key.
+// Package flatyaml reads strict YAML files that are one mapping of keys to values or lists of values, or a
+// list of such mappings: every problem at once, with file, line, column, and a suggestion for a mistyped key.
 package flatyaml
 
 import (
@@ -26,51 +26,64 @@ const maxFile = 64 << 10
 
 // ReadFile returns the values in a file by their keys, and all that is wrong with it.
 func ReadFile(path string, keys []Key) (map[string][]Value, []error) {
+	text, err := read(path)
+	if err != nil {
+		return nil, []error{err}
+	}
+	return Parse(path, text, keys)
+}
+
+func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, []error{err} // names the path
+		return nil, err // names the path
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
-		return nil, []error{err}
+		return nil, err
 	case len(text) > maxFile:
-		return nil, []error{fmt.Errorf("%s: larger than %d KiB", path, maxFile>>10)}
+		return nil, fmt.Errorf("%s: larger than %d KiB", path, maxFile>>10)
 	}
-	return Parse(path, text, keys)
+	return text, nil
 }
 
 // Parse is ReadFile of a text; path is for the errors. Of bad syntax only the line is known.
 func Parse(path string, text []byte, keys []Key) (map[string][]Value, []error) {
-	f := &file{path: path, keys: keys, values: make(map[string][]Value), seen: make(map[string]int)}
-	d := yaml.NewDecoder(strings.NewReader(string(text)))
-	var doc yaml.Node
-	switch err := d.Decode(&doc); {
-	case err == io.EOF:
-		return nil, nil // nothing but comments
-	case err != nil:
-		return nil, []error{syntaxError(path, string(text), err)}
-	}
-	top := doc.Content[0]
+	f := newFile(path, keys)
+	top := f.document(text)
 	switch {
+	case top == nil:
+		return nil, f.problems
 	case top.Kind == yaml.ScalarNode && top.Tag == "!!null":
 	case top.Kind != yaml.MappingNode:
 		f.fail(top, "want a mapping, lines of key: value")
 	default:
-		for i := 0; i+1 < len(top.Content); i += 2 {
-			f.pair(top.Content[i], top.Content[i+1])
-		}
+		f.mapping(top)
 	}
-	var second yaml.Node
+	return f.values, f.problems
+}
+
+// document returns what the only document holds, nil for nothing but comments or bad syntax.
+func (f *file) document(text []byte) *yaml.Node {
+	d := yaml.NewDecoder(strings.NewReader(string(text)))
+	var doc, second yaml.Node
+	switch err := d.Decode(&doc); {
+	case err == io.EOF:
+		return nil
+	case err != nil:
+		f.problems = append(f.problems, syntaxError(f.path, string(text), err))
+		return nil
+	}
 	switch err := d.Decode(&second); {
 	case err == io.EOF:
 	case err != nil:
-		f.problems = append(f.problems, syntaxError(path, string(text), err))
+		f.problems = append(f.problems, syntaxError(f.path, string(text), err))
 	default:
 		f.fail(&second, "a second document: want one")
 	}
-	return f.values, f.problems
+	return doc.Content[0]
 }
 
 // maxLines is up to how many lines the line of bad syntax is looked for.
@@ -114,6 +127,16 @@ type file struct {
 	values   map[string][]Value
 	seen     map[string]int // the line of each key
 	problems []error
+}
+
+func newFile(path string, keys []Key) *file {
+	return &file{path: path, keys: keys, values: make(map[string][]Value), seen: make(map[string]int)}
+}
+
+func (f *file) mapping(n *yaml.Node) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		f.pair(n.Content[i], n.Content[i+1])
+	}
 }
 
 func (f *file) at(n *yaml.Node) string {

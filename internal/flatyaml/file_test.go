@@ -49,6 +49,32 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestParseList(t *testing.T) {
+	items, problems := ParseList("f", []byte("- calls: 1\n  steps: [1, 2]\n- calls: 2\n"), known)
+	if len(items) != 2 || len(problems) > 0 || items[1].At != "f:3:3" || items[0].Values["steps"][1].Text != "2" || items[1].Values["calls"][0].Text != "2" {
+		t.Errorf("got %+v, %v", items, problems)
+	}
+	for text, want := range map[string][]string{
+		"# nothing":                          nil,
+		"calls: 1":                           {"f:1:1: want a list"},
+		"- 1\n- cals: 1\n- calls:\n":         {"f:1:3: want a mapping", `f:2:3: unknown key "cals"; did you mean calls?`, "f:3:9: calls has no value"},
+		"- calls: 1\n- calls: 2\n  calls: 3": {"f:3:3: calls was given in line 2 already"},
+		"- calls: [\n":                       {"f:"},
+		"- calls: 1\n---\n- calls: 2":        {"a second document"},
+	} {
+		_, problems := ParseList("f", []byte(text), known)
+		if len(problems) != len(want) {
+			t.Errorf("%q: got %v, want %d problems", text, problems, len(want))
+			continue
+		}
+		for i := range want {
+			if !strings.Contains(problems[i].Error(), want[i]) {
+				t.Errorf("%q: got %q, want %q", text, problems[i], want[i])
+			}
+		}
+	}
+}
+
 func TestReadFile(t *testing.T) {
 	if _, problems := ReadFile(filepath.Join(t.TempDir(), "absent"), known); len(problems) != 1 || !errors.Is(problems[0], os.ErrNotExist) {
 		t.Errorf("got %v, want that it does not exist", problems)
