@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/turngate/turngate/harness/diagnosis"
@@ -20,8 +22,9 @@ import (
 
 // A checkBench is a lab and the files that a user of it would have.
 type checkBench struct {
-	lab *lab.Lab
-	dir string
+	lab     *lab.Lab
+	dir     string
+	reports atomic.Int64 // written so far
 }
 
 func newCheckBench(t *testing.T) *checkBench {
@@ -58,7 +61,7 @@ func (b *checkBench) args(url, auth string, secure bool, more ...string) []strin
 	return append([]string{"check", "--proxy", url, "--auth", auth, "--proxy-ca", b.path("ca.pem"), "--turn-ca", b.path("ca.pem"),
 		"--krb5-conf", b.path("krb5.conf"), "--realm", b.lab.Realm, "--turn", uri, "--turn-user", b.lab.TURN.User.Name,
 		"--turn-password-file", b.path("turn-password"), "--proxy-user", b.lab.User.Name,
-		"--proxy-password-file", b.path("password"), "--verbose", "--json", b.path("report.json")}, more...)
+		"--proxy-password-file", b.path("password"), "--verbose", "--json", b.path(fmt.Sprintf("report-%d.json", b.reports.Add(1)))}, more...)
 }
 
 // A checked is what one run of the command left behind.
@@ -84,7 +87,7 @@ func (b *checkBench) check(t *testing.T, args []string) (c checked) {
 	var out bytes.Buffer
 	c.status = run(t.Context(), args, stdio{strings.NewReader(""), &out, &out})
 	c.text = out.String()
-	document, err := os.ReadFile(b.path("report.json"))
+	document, err := os.ReadFile(args[slices.Index(args, "--json")+1])
 	if err != nil {
 		t.Fatalf("%v\n%s", err, c.text)
 	}

@@ -47,6 +47,7 @@ func TestCheckLimits(t *testing.T) {
 		{testproxy.Limits{Mbps: 0.5}, "media.slow"},
 	} {
 		t.Run(c.want, func(t *testing.T) {
+			t.Parallel()
 			p := &testproxy.Proxy{Limits: c.limits, Host: "localhost"}
 			if err := p.Start(); err != nil {
 				t.Fatal(err)

@@ -116,6 +116,7 @@ func TestCheckRealFaults(t *testing.T) {
 	b := newCheckBench(t)
 	for _, f := range realFaults {
 		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
 			config := f.config
 			config.Users = []realstack.User{{Name: b.lab.User.Name, Password: b.lab.User.Password}}
 			config.Only = []string{f.only}
