@@ -82,8 +82,8 @@ func (f *generatorFlags) apply(lt *loadtest.Test, t *target) (err error) {
 // preflight says what will keep this host from offering the load, before it is tried.
 func (t *target) preflight(lt *loadtest.Test, steps []loadgen.Step, w io.Writer) error {
 	problems, warnings := lt.Preflight(steps, t.generator.Processes, loadtest.ThisMachine())
-	if t.pid != 0 {
-		if limit, used, err := loadtest.DescriptorsOf(t.pid); err == nil {
+	if t.probes.PID != 0 {
+		if limit, used, err := loadtest.DescriptorsOf(t.probes.PID); err == nil {
 			if most := (limit - used) / 2; slices.ContainsFunc(steps, func(s loadgen.Step) bool { return s.Calls > most }) {
 				warnings = append(warnings, fmt.Sprintf("the proxy's process may have %d descriptors; a tunnel takes two, so that it carries %d tunnels at most", limit, most))
 			}

@@ -41,7 +41,7 @@ type pathFlags struct {
 	TURNUser         string `name:"turn-user" placeholder:"USER" help:"User of the TURN server."`
 	TURNPasswordFile string `name:"turn-password-file" placeholder:"FILE" help:"File with the TURN password. Else $$TURNGATE_TURN_PASSWORD."`
 	TURNCA           string `name:"turn-ca" placeholder:"FILE" help:"PEM certificates to trust for turns."`
-	PID              int    `name:"proxy-pid" placeholder:"PID" help:"The proxy's process, if it runs on this machine: its CPU, memory and descriptors are recorded with those of its helpers."`
+	probeFlags
 	generatorFlags
 	Seed uint64 `placeholder:"N" help:"Of the calls' schedules: the same seed offers the same packets at the same times. Default is random."`
 }
@@ -52,7 +52,7 @@ type target struct {
 	turn   loadtest.TURN
 	path   measure.Path
 	note   string
-	pid    int
+	probes probeFlags
 	close  func() error
 
 	flags     proxyFlags // what the dialer was made of
@@ -84,7 +84,7 @@ func (f *pathFlags) target(ctx context.Context) (*target, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--turn: %w", err)}
 	}
-	t := &target{dialer: d, pid: f.PID, note: "the proxy may serve others at the same time", close: func() error { return nil },
+	t := &target{dialer: d, probes: f.probeFlags, note: "the proxy may serve others at the same time", close: func() error { return nil },
 		flags: flags, turnCA: f.TURNCA, generator: f.generatorFlags}
 	t.turn = loadtest.TURN{Address: parsed.Address, Secure: parsed.Secure, User: f.TURNUser, Password: os.Getenv(turnPasswordVariable)}
 	if f.TURNPasswordFile != "" {
@@ -146,15 +146,16 @@ func (f *pathFlags) fromLab(t *target, proxies, server *child.Lab, scheme string
 	if f.Limit != "" {
 		t.note += "; the proxy is limited to " + f.Limit
 	}
-	t.pid = p.PID
+	t.probes = f.probeFlags
+	t.probes.lab(p.PID, p.Implementation, p.URL)
 	return nil
 }
 
 // test makes the test of a target.
-func (t *target) test(profile loadgen.Profile, objectives []measure.Objective, seed uint64) (*loadtest.Test, error) {
+func (t *target) test(profile loadgen.Profile, objectives []measure.Objective, seed uint64) (lt *loadtest.Test, err error) {
 	t.dialer.Budget = new(proxyconnect.Budget) // one rejection ends the run
 	t.dialer.ALPN = []string{"stun.turn"}
-	lt := &loadtest.Test{
+	lt = &loadtest.Test{
 		Version: version(), Note: t.note, Proxied: loadtest.Way(t.dialer, t.turn), Direct: loadtest.Way(nil, t.turn), TURN: t.turn,
 		Path: t.path, Profile: profile, Objectives: objectives, Seed: seed,
 	}
@@ -164,14 +165,8 @@ func (t *target) test(profile loadgen.Profile, objectives []measure.Objective, s
 	if err := t.generator.apply(lt, t); err != nil {
 		return nil, err
 	}
-	if t.pid != 0 {
-		watch, err := loadtest.WatchProcess(t.pid)
-		if err != nil {
-			return nil, usageError{fmt.Errorf("--proxy-pid: %w", err)}
-		}
-		lt.Watches = append(lt.Watches, watch)
-	}
-	return lt, nil
+	lt.Watches, err = t.probes.watches()
+	return lt, err
 }
 
 type loadCmd struct {

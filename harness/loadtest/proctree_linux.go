@@ -8,12 +8,15 @@ import (
 	"github.com/prometheus/procfs"
 )
 
+// used is what a process has used since it began.
+type used struct{ cpu, switches float64 }
+
 // A processTree watches a process and its descendants: Squid's workers, authentication helpers.
 type processTree struct {
 	fs   procfs.FS
 	root int
-	last map[int]float64 // CPU seconds by process
-	busy float64         // CPU seconds of the machine
+	last map[int]used // by process
+	busy float64      // CPU seconds of the machine
 	at   time.Time
 }
 
@@ -26,6 +29,7 @@ type processTree struct {
 //	proc.processes          how many there are
 //	host.cpu_cores          CPU time of the whole machine, everything on it, per second
 //	host.memory_bytes       how much memory the machine has
+//	proc.switches_per_s     context switches of their first threads
 func WatchProcess(pid int) (Watch, error) {
 	fs, err := procfs.NewDefaultFS()
 	if err != nil {
@@ -44,21 +48,24 @@ func (t *processTree) Sample(context.Context) (map[string]float64, error) {
 		return nil, err
 	}
 	now, values := time.Now(), map[string]float64{"proc.processes": float64(len(all))}
-	cpu := make(map[int]float64)
-	helpers := 0.0
+	uses := make(map[int]used)
+	var own, helpers used
 	for _, p := range all {
 		stat, err := p.Stat()
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		cpu[p.PID] = stat.CPUTime()
 		values["proc.rss_bytes"] += float64(stat.ResidentMemory())
-		if p.PID == t.root {
-			t.descriptors(p, values)
-			continue
-		}
+		u := used{cpu: stat.CPUTime(), switches: switches(p)}
+		uses[p.PID] = u
 		// One that is new has used what it has since it was made, which is since the last look.
-		helpers += cpu[p.PID] - t.last[p.PID]
+		sum := &helpers
+		if p.PID == t.root {
+			sum = &own
+			t.descriptors(p, values)
+		}
+		sum.cpu += u.cpu - t.last[p.PID].cpu
+		sum.switches += u.switches - t.last[p.PID].switches
 	}
 	if m, err := t.fs.Meminfo(); err == nil && m.MemTotalBytes != nil {
 		values["host.memory_bytes"] = float64(*m.MemTotalBytes)
@@ -68,11 +75,21 @@ func (t *processTree) Sample(context.Context) (map[string]float64, error) {
 		if busy > 0 && t.busy > 0 {
 			values["host.cpu_cores"] = (busy - t.busy) / seconds
 		}
-		values["proc.cpu_cores"] = (cpu[t.root] - t.last[t.root]) / seconds
-		values["proc.helpers_cpu_cores"] = helpers / seconds
+		values["proc.cpu_cores"] = own.cpu / seconds
+		values["proc.helpers_cpu_cores"] = helpers.cpu / seconds
+		values["proc.switches_per_s"] = (own.switches + helpers.switches) / seconds
 	}
-	t.last, t.busy, t.at = cpu, busy, now
+	t.last, t.busy, t.at = uses, busy, now
 	return values, nil
+}
+
+// switches are those of a process's first thread, which is all that Linux adds up for it.
+func switches(p procfs.Proc) float64 {
+	s, err := p.NewStatus()
+	if err != nil {
+		return 0
+	}
+	return float64(s.VoluntaryCtxtSwitches + s.NonVoluntaryCtxtSwitches)
 }
 
 // busySeconds is what all CPUs together have spent on anything; 0 if it is not known.

@@ -38,8 +38,9 @@ var drawing = map[string]string{
 	"harness/credentials":   "proxyconnect ntlm kerberos",
 	"harness/diagnosis":     "proxyconnect turntcp ntlm kerberos harness/credentials",
 	"harness/measure":       "",
-	"harness/sizing":        "harness/measure",
+	"harness/probe":         "",
 	"harness/report":        "harness/measure harness/report/chart",
+	"harness/sizing":        "harness/measure",
 	"harness/report/chart":  "",
 	"harness/lab":           "harness/lab/testproxy harness/lab/realstack ntlm/ntlmtest kerberos/kerberostest turntcp",
 	"harness/lab/child":     "harness/lab",
@@ -52,7 +53,15 @@ var drawing = map[string]string{
 	"harness/fleet":    "harness/loadgen harness/measure",
 	"harness/loadtest": "proxyconnect turntcp harness/fleet harness/loadgen harness/measure harness/sizing",
 	"harness/matrix":   "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
+<<<<<<< HEAD
 	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report harness/watch",
+=======
+<<<<<<< HEAD
+	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
+=======
+	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/probe harness/fleet harness/loadgen harness/loadtest harness/measure proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
+>>>>>>> dfac016 (probe: Squid's cache manager, SNMP and Prometheus endpoints on the load's time axis)
+>>>>>>> ae4f6b3 (probe: Squid's cache manager, SNMP and Prometheus endpoints on the load's time axis)
 }
 
 func TestArrows(t *testing.T) {
