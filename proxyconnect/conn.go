@@ -23,6 +23,10 @@ type Info struct {
 	Dials     int    // connections made to the proxy
 }
 
+// NetConn is the connection to the proxy that the tunnel is in, for looking at it: who reads from it or
+// writes to it breaks the tunnel.
+func (c *Conn) NetConn() net.Conn { return c.Conn }
+
 // Info says how the tunnel came about.
 func (c *Conn) Info() Info { return c.info }
 

@@ -87,9 +87,9 @@ func (f *proxyFacts) proxy(t *target) (sizing.Proxy, error) {
 	}
 	p := sizing.Proxy{Cores: f.Cores, Memory: f.MemoryGB * 1e9, Descriptors: f.Descriptors, LinkMbps: f.LinkMbps, AddressPairs: f.AddressPairs,
 		Helpers: f.Helpers, TunnelsPerCall: f.TunnelsPerCall, Return: f.Return}
-	if p.Cores == 0 && t.pid != 0 {
+	if p.Cores == 0 && t.probes.PID != 0 {
 		p.Cores = float64(runtime.NumCPU())
-		if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", t.pid)); err == nil && strings.Contains(string(name), "squid") {
+		if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", t.probes.PID)); err == nil && strings.Contains(string(name), "squid") {
 			p.Cores = 1
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/turngate/turngate/harness/measure"
@@ -47,6 +48,7 @@ type call struct {
 	number   int
 	life     uint32 // how often the number was opened before
 	near     *turntcp.Client
+	socket   syscall.RawConn // of near; nil if it has none
 	out      *outbox
 	far      *far
 	relay    turntcp.Allocation
@@ -75,6 +77,7 @@ func (g *Generator) open(ctx context.Context, number int, due time.Time) (c *cal
 	took := func(name string, since time.Time) {
 		phases = append(phases, Phase{name, time.Since(since)})
 	}
+	c.socket = socketOf(conn)
 	c.near = g.client(conn, c.onData, c.onDone)
 	start := time.Now()
 	if c.relay, err = c.near.Allocate(ctx); err != nil {
@@ -144,7 +147,10 @@ func (g *Generator) retire(f *far) {
 		return
 	}
 	g.fars = slices.Delete(g.fars, i, i+1)
-	g.work.Go(func() { f.client.Close() })
+	g.work.Go(func() {
+		f.client.Close()
+		f.out.wait()
+	})
 }
 
 // probe sends one packet there and back.

@@ -262,11 +262,13 @@ type Snapshot struct {
 	Calls, Opening, Lost int
 	Received             int64 // packets of the step
 	Failed               map[string]int
+	Sockets              Sockets
 }
 
 // Add adds the figures of another part.
 func (s *Snapshot) Add(o Snapshot) {
 	s.Calls, s.Opening, s.Lost, s.Received = s.Calls+o.Calls, s.Opening+o.Opening, s.Lost+o.Lost, s.Received+o.Received
+	s.Sockets.Add(o.Sockets)
 	for cause, n := range o.Failed {
 		s.Failed[cause] += n
 	}
@@ -274,9 +276,10 @@ func (s *Snapshot) Add(o Snapshot) {
 
 // Snapshot says how it goes.
 func (g *Generator) Snapshot() Snapshot {
+	s := Snapshot{Sockets: g.sockets(), Opening: int(g.awaiting.Load()), Failed: make(map[string]int)}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := Snapshot{Calls: len(g.calls), Opening: int(g.awaiting.Load()), Lost: len(g.lost), Failed: make(map[string]int)}
+	s.Calls, s.Lost = len(g.calls), len(g.lost)
 	for k, v := range g.causes {
 		s.Failed[k] = v
 	}

@@ -97,6 +97,9 @@ func TestLoad(t *testing.T) {
 	if len(r.Rows) < 3 || r.Rows[2].Values["proc.cpu_cores"] <= 0 || s.Figures["mean_proc.cpu_cores"] <= 0 {
 		t.Errorf("rows %+v, mean %v", r.Rows, s.Figures["mean_proc.cpu_cores"])
 	}
+	if v := r.Rows[len(r.Rows)-1].Values; v["tcp.rtt_ms_mean"] <= 0 || v["tcp.rtt_ms_max"] < v["tcp.rtt_ms_mean"] {
+		t.Errorf("our sockets: %v", v)
+	}
 	for _, name := range []string{"tcp", "connect-1", "connect", "allocate", "bind", "first-media", "total"} {
 		if !slices.ContainsFunc(s.Setup, func(p measure.Phase) bool { return p.Name == name && p.Took.Count() == 3 }) {
 			t.Errorf("phase %s was not measured three times: %+v", name, s.Setup)

@@ -40,6 +40,11 @@ func startRows(r *run) *rows {
 func (w *rows) close() {
 	w.cancel()
 	<-w.done
+	for _, watch := range w.run.Watches {
+		if c, ok := watch.(interface{ Close() }); ok {
+			c.Close()
+		}
+	}
 }
 
 // now says what is being run.
@@ -71,6 +76,10 @@ func (w *rows) look(ctx context.Context) {
 		values["calls"], values["opening"], values["lost"] = float64(s.Calls), float64(s.Opening), float64(s.Lost)
 		values["received_pps"] = float64(max(0, s.Received-before)) / rowEvery.Seconds()
 		before = s.Received
+		if k := s.Sockets; k.Looked > 0 {
+			values["tcp.rtt_ms_mean"], values["tcp.rtt_ms_max"] = k.RTT/float64(k.Looked), k.RTTMax
+			values["tcp.unsent_bytes_max"], values["tcp.retransmits"] = float64(k.Unsent), float64(k.Retransmits)
+		}
 		elapsed := time.Since(w.run.start)
 		w.add(measure.Row{At: elapsed.Seconds(), Values: values})
 		if w.run.Progress != nil {

@@ -53,15 +53,7 @@ var drawing = map[string]string{
 	"harness/fleet":    "harness/loadgen harness/measure",
 	"harness/loadtest": "proxyconnect turntcp harness/fleet harness/loadgen harness/measure harness/sizing",
 	"harness/matrix":   "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
-<<<<<<< HEAD
-	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report harness/watch",
-=======
-<<<<<<< HEAD
-	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
-=======
-	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/probe harness/fleet harness/loadgen harness/loadtest harness/measure proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report",
->>>>>>> dfac016 (probe: Squid's cache manager, SNMP and Prometheus endpoints on the load's time axis)
->>>>>>> ae4f6b3 (probe: Squid's cache manager, SNMP and Prometheus endpoints on the load's time axis)
+	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report harness/watch harness/probe",
 }
 
 func TestArrows(t *testing.T) {
