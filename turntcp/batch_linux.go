@@ -117,11 +117,11 @@ func (b *sendBatch) sendOnce(fd uintptr) bool {
 		var n uintptr
 		m := &b.msgs[b.next]
 		if b.count-b.next == 1 && m.Iovlen == 1 {
-			_, _, b.errno = unix.Syscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(m.Iov.Base)), uintptr(m.Iov.Len), 0,
+			_, _, b.errno = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(m.Iov.Base)), uintptr(m.Iov.Len), unix.MSG_DONTWAIT,
 				uintptr(unsafe.Pointer(m.Name)), unix.SizeofSockaddrInet4)
 			n = 1
 		} else {
-			n, _, b.errno = unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(m)), uintptr(b.count-b.next), 0, 0, 0)
+			n, _, b.errno = unix.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(m)), uintptr(b.count-b.next), unix.MSG_DONTWAIT, 0, 0)
 		}
 		b.sent = int(n)
 		if b.errno != unix.EINTR {
@@ -176,7 +176,7 @@ func (in *inbox) receive(fd uintptr) unix.Errno {
 	}
 	in.n = 0
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.msgs[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&in.msgs[0])), inboxSize, unix.MSG_DONTWAIT, 0, 0)
 		if errno == 0 {
 			in.n = int(n)
 		}

@@ -1,6 +1,7 @@
 package turntcp
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,23 +41,27 @@ type conn struct {
 	nc        net.Conn // TLS over the socket, or the socket itself; mu guards it until it is prepared
 	announced netip.AddrPort
 	claimed   bool // as one of its address; the server's lock guards it
-	frames    *FrameReader
 	ending    sync.Once
 	out       *outbox
+	quiet     atomic.Int32 // what the sweep knows of it
 	// Of the goroutine that reads, in which pion calls back:
-	generator relayGenerator
-	up        upstream
-	request   []byte // the frame that pion is working on
-	signer    signer // who signed it, as it says
-	account   string // the account of that user
-	key       stun.MessageIntegrity
-	wish      wish           // of an Allocate request
-	verdict   stun.ErrorCode // on the request as a whole; 0 if it is acceptable
-	refusal   stun.ErrorCode // what we refuse it with, if pion has another word for it
-	rejected  int            // credentials in a row
-	taken     bool           // we answer the request, pion's answer is not sent
-	deletes   atomic.Bool    // the request ends the allocation
-	stream    *stream        // what the connection is for, from the next read on
+	in         intake
+	ready      func(fd uintptr) bool // readReady, made once
+	arrived    Frame                 // a request that it found
+	arrivedErr error                 // or the end
+	generator  relayGenerator
+	up         upstream
+	request    []byte // the frame that pion is working on
+	signer     signer // who signed it, as it says
+	account    string // the account of that user
+	key        stun.MessageIntegrity
+	wish       wish           // of an Allocate request
+	verdict    stun.ErrorCode // on the request as a whole; 0 if it is acceptable
+	refusal    stun.ErrorCode // what we refuse it with, if pion has another word for it
+	rejected   int            // credentials in a row
+	taken      bool           // we answer the request, pion's answer is not sent
+	deletes    atomic.Bool    // the request ends the allocation
+	stream     *stream        // what the connection is for, from the next read on
 
 	mu      sync.Mutex
 	reason  error   // why the connection was hung up
@@ -70,6 +75,8 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.log = s.log.With("connection", c.id, "client", nc.RemoteAddr())
 	c.sock = newSocket(nc, s.cfg.WriteTimeout, s.running.Go, func(err error) { c.hangUp(noData(err)) })
 	c.nc = c.sock
+	c.in = intake{cutter: cutter{limit: maxServerFrame}, size: maxServerFrame}
+	c.ready = c.readReady
 	c.generator.conn = c
 	return c
 }
@@ -80,6 +87,8 @@ func (c *conn) serve() {
 	c.mu.Lock()
 	c.setIdleDeadline()
 	c.mu.Unlock()
+	_, secure := c.nc.(*tls.Conn)
+	c.sock.fed = secure && c.sock.now.canAwait()
 	// The pion server is not kept: it has nothing to close but this connection.
 	if _, err := turn.NewServer(c.control()); err != nil {
 		c.end(fmt.Errorf("start the control plane: %w", err))
@@ -94,7 +103,6 @@ func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
 		return 0, nil, err
 	}
 	frame, err := c.next()
-	c.up.flush()
 	if err != nil {
 		c.end(err)
 		return 0, nil, err
@@ -109,33 +117,6 @@ func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
 	n := copy(p, c.shown(frame))
 	c.request = p[:n]
 	return n, c.nc.RemoteAddr(), nil
-}
-
-// next relays data until a request comes. What has been gathered to be relayed is sent when there is
-// no further frame at hand.
-func (c *conn) next() (Frame, error) {
-	for {
-		if c.rejected >= maxRejected {
-			return nil, because(ClosedRejected, fmt.Errorf("%d credentials rejected", c.rejected))
-		}
-		if !c.frames.ready() {
-			c.up.flush()
-		}
-		frame, err := c.frames.ReadFrame()
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case frame.IsChannelData(), frame.messageType() == typeSendIndication:
-			c.forward(frame)
-		case frame.messageType()&classMask != classRequest, !frame.wellFormed():
-			// to be discarded silently (RFC 8489 section 6.3)
-		case len(frame) > maxServerFrame:
-			return nil, because(ClosedBadFrame, fmt.Errorf("request of %d bytes", len(frame)))
-		default:
-			return frame, nil
-		}
-	}
 }
 
 // setIdleDeadline gives a client without an allocation a time for its next request that is signed by a

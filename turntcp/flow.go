@@ -30,10 +30,6 @@ type flow struct {
 	err    error
 }
 
-// streamBuffer is the size in bytes of the buffer that a client with an allocation is read into: a
-// TLS record, or a train of 13 packets of 1200 bytes. It grows when a larger frame comes.
-const streamBuffer = 16 << 10
-
 // flow is the connection's allocation, or nil.
 func (c *conn) flow() *flow { return c.current.Load() }
 
@@ -45,7 +41,7 @@ func (c *conn) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _
 	c.srv.running.Add(2)
 	c.generator.give(f)
 	c.srv.countAllocation(1)
-	c.frames.resize(streamBuffer, MaxFrame)
+	c.in.size, c.in.limit = streamBuffer, MaxFrame
 	c.mu.Lock()
 	c.flows = append(c.flows, f)
 	c.current.Store(f)

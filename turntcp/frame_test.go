@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -165,30 +164,5 @@ func frames(r io.Reader, size int) (all []Frame, err error) {
 			return all, err
 		}
 		all = append(all, bytes.Clone(f))
-	}
-}
-
-// A buffer grows with the limit and the frames, keeps what is in it, and tells what it has at hand.
-func TestFrameReaderGrows(t *testing.T) {
-	small, large := AppendChannelData(nil, 0x4000, []byte("small")), AppendChannelData(nil, 0x4001, make([]byte, 60000))
-	r := NewFrameReader(bytes.NewReader(slices.Concat(large, small, small, small, large, small)), 4096)
-	expect := func(want []byte, ready bool, buffer int) {
-		t.Helper()
-		f, err := r.ReadFrame()
-		if err != nil || !bytes.Equal(f, want) {
-			t.Fatalf("got a frame of %d bytes, %v, want %d", len(f), err, len(want))
-		}
-		if r.ready() != ready || len(r.buf) != buffer {
-			t.Errorf("another is ready: %v in a buffer of %d, want %v and %d", r.ready(), len(r.buf), ready, buffer)
-		}
-	}
-	expect(small, true, 4096) // the first large one has been dropped
-	r.resize(16<<10, MaxFrame)
-	expect(small, true, 16<<10)
-	expect(small, false, 16<<10)
-	expect(large, true, MaxFrame)
-	expect(small, false, MaxFrame)
-	if r.Dropped() != 1 {
-		t.Errorf("dropped %d, want 1", r.Dropped())
 	}
 }

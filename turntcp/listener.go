@@ -61,6 +61,7 @@ func (s *Server) start(l net.Listener, e entrance) error {
 	}
 	s.listeners = append(s.listeners, l)
 	s.running.Go(func() { s.accept(l, e) })
+	s.sweeping.Do(func() { s.running.Go(s.sweep) })
 	return nil
 }
 

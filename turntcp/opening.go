@@ -193,9 +193,9 @@ func (c *conn) prepare(secure *tls.Config) {
 	transport := "tcp"
 	if secure != nil {
 		transport = "tls"
+		c.sock.records = new(recordCount)
 		c.nc = tls.Server(c.sock, secure)
 	}
 	c.log = c.log.With("transport", transport)
 	c.out = newOutbox(c.nc, c.sock, c.srv.cfg.MaxQueueDelay)
-	c.frames = NewFrameReader(c.nc, maxServerFrame)
 }

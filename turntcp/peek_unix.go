@@ -5,7 +5,6 @@ package turntcp
 import (
 	"io"
 	"net"
-	"syscall"
 )
 
 // canPeek tells whether peekByte can look into a connection as it is.
@@ -23,12 +22,8 @@ func peekTCP(nc *net.TCPConn) (byte, error) {
 	var n int
 	var failed error
 	err = raw.Read(func(fd uintptr) bool {
-		for {
-			n, _, failed = syscall.Recvfrom(int(fd), first[:], syscall.MSG_PEEK)
-			if failed != syscall.EINTR {
-				return failed != syscall.EAGAIN
-			}
-		}
+		n, failed = peekNow(fd, first[:])
+		return failed != errNothingYet
 	})
 	switch {
 	case err != nil:

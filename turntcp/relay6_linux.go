@@ -40,7 +40,7 @@ func (r *relay) receiveOne(fd uintptr) unix.Errno {
 	defer letters.Put(l)
 	var name unix.RawSockaddrInet6
 	size := uint32(unix.SizeofSockaddrInet6)
-	n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&l.buf[0])), uintptr(len(l.buf)),
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&l.buf[0])), uintptr(len(l.buf)),
 		unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&name)), uintptr(unsafe.Pointer(&size)))
 	if errno == 0 {
 		port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])

@@ -167,7 +167,8 @@ type Server struct {
 
 	stop     context.Context // done when the server closes
 	stopping context.CancelFunc
-	running  sync.WaitGroup // accept loops, connections, allocations and the readers of their relays
+	sweeping sync.Once
+	running  sync.WaitGroup // the sweep, accept loops, connections, allocations and the readers of their relays
 
 	mu          sync.Mutex
 	closed      bool

@@ -19,6 +19,12 @@ type socket struct {
 	spawn   func(func())  // starts a goroutine and accounts for it
 	failed  func(error)   // is told why the connection can no longer be written
 
+	// Of the goroutine that reads: Read does not wait but takes what was read already.
+	fed      bool
+	records  *recordCount // nil without TLS
+	read     []byte       // of TLS, and not consumed
+	borrowed []byte       // where it lies
+
 	mu       sync.Mutex
 	now      nonBlocking
 	held     bool   // gather, to write once
@@ -38,6 +44,48 @@ func newSocket(nc net.Conn, timeout time.Duration, spawn func(func()), failed fu
 	s.now.prepare(nc)
 	return s
 }
+
+// feed lets Read take what was read into a borrowed buffer. There must be nothing left of the last.
+func (s *socket) feed(buf []byte, n int) {
+	if n == 0 {
+		giveBack(buf)
+		return
+	}
+	s.borrowed, s.read = buf, buf[:n]
+	s.records.add(s.read)
+}
+
+// errNothingYet is how Read says that all has been consumed. For TLS it must be a net.Error that passes: then
+// it can be read again.
+var errNothingYet error = nothingYet{}
+
+type nothingYet struct{}
+
+func (nothingYet) Error() string   { return "nothing to read yet" }
+func (nothingYet) Timeout() bool   { return true }
+func (nothingYet) Temporary() bool { return true }
+
+func (s *socket) Read(p []byte) (int, error) {
+	if s.borrowed == nil {
+		if s.fed {
+			return 0, errNothingYet
+		}
+		n, err := s.Conn.Read(p)
+		if s.records != nil { // the handshake
+			s.records.add(p[:n])
+		}
+		return n, err
+	}
+	n := copy(p, s.read)
+	if s.read = s.read[n:]; len(s.read) == 0 {
+		giveBack(s.borrowed)
+		s.borrowed = nil
+	}
+	return n, nil
+}
+
+// waitAgain ends the feeding: Read waits when all has been consumed.
+func (s *socket) waitAgain() { s.fed = false }
 
 // Write takes all of p or fails for good.
 func (s *socket) Write(p []byte) (int, error) {

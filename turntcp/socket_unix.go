@@ -3,15 +3,17 @@
 package turntcp
 
 import (
+	"io"
 	"net"
+	"os"
 	"syscall"
 )
 
-// nonBlocking writes what the kernel takes at once, where the connection is the kernel's.
+// nonBlocking reads and writes what the kernel has and takes at once, where the connection is the kernel's.
 type nonBlocking struct {
 	raw syscall.RawConn // nil for other connections
 
-	once func(fd uintptr) bool
+	once func(fd uintptr)
 	p    []byte
 	n    int
 	err  error
@@ -26,13 +28,13 @@ func (w *nonBlocking) prepare(nc net.Conn) {
 	}
 }
 
-// write returns how much was taken, which may be nothing.
+// write returns how much was taken, which may be nothing. The caller is the only one to write.
 func (w *nonBlocking) write(p []byte) (int, error) {
 	if w.raw == nil || len(p) == 0 {
 		return 0, nil
 	}
 	w.p = p
-	err := w.raw.Write(w.once)
+	err := w.raw.Control(w.once)
 	w.p = nil
 	if err == nil {
 		err = w.err
@@ -40,16 +42,41 @@ func (w *nonBlocking) write(p []byte) (int, error) {
 	return w.n, err
 }
 
-func (w *nonBlocking) writeOnce(fd uintptr) bool {
+func (w *nonBlocking) writeOnce(fd uintptr) { w.n, w.err = sendNow(fd, w.p) }
+
+// canAwait tells whether await may be used.
+func (w *nonBlocking) canAwait() bool { return w.raw != nil }
+
+// await calls ready at once, and then when there is something new to read, until it returns true or the
+// deadline passes.
+func (w *nonBlocking) await(ready func(fd uintptr) bool) error { return w.raw.Read(ready) }
+
+// peek looks whether there is something to read: nil for data, errNothingYet, or the end.
+func (w *nonBlocking) peek() (err error) {
+	var n int
+	var failed error
+	err = w.raw.Control(func(fd uintptr) { n, failed = peekNow(fd, make([]byte, 1)) })
+	switch {
+	case err != nil:
+		return err
+	case failed == nil && n == 0:
+		return io.EOF
+	}
+	return failed
+}
+
+// peekNow reads what is there of a connection and leaves it there, or returns errNothingYet.
+func peekNow(fd uintptr, p []byte) (int, error) {
 	for {
-		w.n, w.err = syscall.Write(int(fd), w.p)
-		switch w.err {
+		n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK)
+		switch err {
+		case nil:
+			return n, nil
 		case syscall.EINTR:
-			continue
 		case syscall.EAGAIN:
-			w.err = nil
+			return 0, errNothingYet
+		default:
+			return 0, os.NewSyscallError("recvfrom", err)
 		}
-		w.n = max(w.n, 0)
-		return true
 	}
 }

@@ -23,8 +23,9 @@ func (c *conn) splice() error {
 		s.flow.move(clientEnd{c}, s.nc, s.flow.downRate, &s.flow.counts.down, &s.as.down)
 		c.srv.streams.remove(s)
 	}()
+	c.sock.waitAgain()
 	// What came with the request, or right behind it, belongs to the stream.
-	from := io.MultiReader(c.frames.rest(), c.nc)
+	from := io.MultiReader(bytes.NewReader(c.in.rest()), c.nc)
 	s.flow.move(s.nc, from, s.flow.upRate, &s.flow.counts.up, &s.as.up)
 	c.srv.streams.remove(s)
 	<-down
@@ -81,11 +82,4 @@ func (e clientEnd) Write(p []byte) (int, error) {
 		<-written
 	}
 	return n, nil
-}
-
-// rest is what has been read behind the frame that was handed out last.
-func (f *FrameReader) rest() io.Reader {
-	f.start += f.held
-	f.held = 0
-	return bytes.NewReader(f.buf[f.start:f.end])
 }
