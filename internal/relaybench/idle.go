@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"net/netip"
-	"sync/atomic"
 	"time"
 )
 
@@ -13,9 +12,8 @@ import (
 // memory they take.
 func measureIdle(ctx context.Context, s settings, srv *server, transport string) (results, error) {
 	r := result{load: "idle", way: "-"}
-	var unused atomic.Uint64
 	// What the first ones cost is paid once: caches, threads, tables.
-	warm, err := newCallers(ctx, 50, srv.addr[transport], transport, netip.AddrPort{}, &unused)
+	warm, err := newCallers(ctx, 50, srv.addr[transport], transport, netip.AddrPort{})
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +27,7 @@ func measureIdle(ctx context.Context, s settings, srv *server, transport string)
 		return nil, err
 	}
 	began := time.Now()
-	callers, err := newCallers(ctx, s.idle, srv.addr[transport], transport, netip.AddrPort{}, &unused)
+	callers, err := newCallers(ctx, s.idle, srv.addr[transport], transport, netip.AddrPort{})
 	if err != nil {
 		return nil, err
 	}

@@ -65,9 +65,18 @@ func (r result) cpuPerPacket() float64 {
 // A caller is one client of the load.
 type caller struct {
 	*turntcp.Client
-	relay    netip.AddrPort
-	channel  uint16
-	received *atomic.Uint64
+	relay   netip.AddrPort
+	channel uint16
+	conn    net.Conn // below the client
+	counter *counter // in place of the client, if there is one
+}
+
+func (c *caller) close() {
+	c.conn.Close()
+	c.Close()
+	if c.counter != nil {
+		c.counter.Close()
+	}
 }
 
 func dial(ctx context.Context, addr, transport string) (net.Conn, error) {
@@ -84,22 +93,21 @@ func dial(ctx context.Context, addr, transport string) (net.Conn, error) {
 	return secure, nil
 }
 
-func newCaller(ctx context.Context, addr, transport string, peer netip.AddrPort, received *atomic.Uint64) (*caller, error) {
+func newCaller(ctx context.Context, addr, transport string, peer netip.AddrPort) (*caller, error) {
 	nc, err := dial(ctx, addr, transport)
 	if err != nil {
 		return nil, err
 	}
-	c := &caller{received: received}
-	c.Client = turntcp.NewClient(nc, turntcp.ClientConfig{
-		Username: user, Password: password, Timeout: 20 * time.Second, ReadBuffer: 32 << 10,
-		OnData: func(turntcp.Data) { received.Add(1) },
+	c := &caller{conn: nc}
+	c.Client = turntcp.NewClient(handover{nc}, turntcp.ClientConfig{
+		Username: user, Password: password, Timeout: 20 * time.Second, ReadBuffer: 4 << 10,
 	})
 	a, err := c.Allocate(ctx)
 	if err == nil && peer.IsValid() {
 		c.channel, err = c.Bind(ctx, peer)
 	}
 	if err != nil {
-		c.Close()
+		c.close()
 		return nil, err
 	}
 	c.relay = a.Relayed
@@ -107,7 +115,7 @@ func newCaller(ctx context.Context, addr, transport string, peer netip.AddrPort,
 }
 
 // newCallers makes many, some at a time.
-func newCallers(ctx context.Context, n int, addr, transport string, peer netip.AddrPort, received *atomic.Uint64) ([]*caller, error) {
+func newCallers(ctx context.Context, n int, addr, transport string, peer netip.AddrPort) ([]*caller, error) {
 	const atATime = 16
 	all := make([]*caller, n)
 	errs := make([]error, n)
@@ -116,7 +124,7 @@ func newCallers(ctx context.Context, n int, addr, transport string, peer netip.A
 	for range min(atATime, n) {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				all[i], errs[i] = newCaller(ctx, addr, transport, peer, received)
+				all[i], errs[i] = newCaller(ctx, addr, transport, peer)
 			}
 		})
 	}
@@ -131,7 +139,7 @@ func newCallers(ctx context.Context, n int, addr, transport string, peer netip.A
 func hangUp(all []*caller) {
 	for _, c := range all {
 		if c != nil {
-			c.Close()
+			c.close()
 		}
 	}
 }
@@ -144,15 +152,22 @@ func drive(ctx context.Context, srv *server, transport, way string, s shape, len
 		return r, err
 	}
 	defer p.close()
-	var down atomic.Uint64
-	callers, err := newCallers(ctx, s.conns, srv.addr[transport], transport, p.addr, &down)
+	callers, err := newCallers(ctx, s.conns, srv.addr[transport], transport, p.addr)
 	if err != nil {
 		return r, err
 	}
 	defer hangUp(callers)
-	relayed := func() uint64 { return down.Load() }
-	if way == "up" {
-		relayed = func() uint64 { n, _ := p.got(); return n }
+	relayed := func() uint64 { n, _ := p.got(); return n }
+	if way == "down" {
+		var bytes atomic.Uint64
+		buf := make([]byte, 256<<10)
+		for _, c := range callers {
+			if c.counter, err = takeOver(c.Client, c.conn, &bytes, buf); err != nil {
+				return r, err
+			}
+		}
+		frame := uint64(len(turntcp.AppendChannelData(nil, 0x4000, make([]byte, s.size))))
+		relayed = func() uint64 { return bytes.Load() / frame }
 	}
 	serverCPU, err := cpuTime(srv.pid())
 	if err != nil {

@@ -28,6 +28,7 @@ type settings struct {
 	servers    list
 	loads      list
 	transports list
+	ways       list
 	rate       int // packets per second of the trains
 	idle       int // allocations
 	settle     time.Duration
@@ -54,12 +55,14 @@ func main() {
 		servers:    list{"coturn", "pion", "turngate"},
 		loads:      list{"trains", "lone", "idle"},
 		transports: list{"tcp", "tls"},
+		ways:       list{"up", "down"},
 	}
 	flag.IntVar(&s.rounds, "rounds", 5, "how often each server is measured")
 	flag.Float64Var(&s.seconds, "seconds", 3, "length of a load")
 	flag.Var(&s.servers, "servers", "which, the first is what the others are compared with")
 	flag.Var(&s.loads, "loads", "trains (8 x 1200 B on 100 connections), lone (160 B on 200), idle (memory, allocations/s)")
 	flag.Var(&s.transports, "transports", "tcp, tls")
+	flag.Var(&s.ways, "ways", "up (to the peers), down (to the clients)")
 	flag.IntVar(&s.rate, "rate", 240000, "packets per second that the trains offer")
 	flag.IntVar(&s.idle, "idle", 3000, "allocations at rest")
 	flag.DurationVar(&s.settle, "settle", 5*time.Second, "rest before the memory is measured")
@@ -143,7 +146,7 @@ func measureLoad(ctx context.Context, s settings, name, transport, l string) (re
 		shape.rate = s.rate
 	}
 	var all results
-	for _, way := range []string{"up", "down"} {
+	for _, way := range s.ways {
 		r, err := drive(ctx, srv, transport, way, shape, time.Duration(s.seconds*float64(time.Second)))
 		if err != nil {
 			return all, fmt.Errorf("%s: %w", way, err)

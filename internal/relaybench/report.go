@@ -102,9 +102,9 @@ func (all results) writeTable(w io.Writer, s settings, load string, columns []fi
 	}
 	head = append(head, fmt.Sprintf("%s / %s's", title, s.servers[0]))
 	fmt.Fprintf(w, "| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat("---|", len(head)))
-	ways := []string{"up", "down"}
+	ways := s.ways
 	if load == "idle" {
-		ways = []string{"-"}
+		ways = list{"-"}
 	}
 	for _, transport := range s.transports {
 		for _, way := range ways {
