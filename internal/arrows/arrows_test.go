@@ -48,12 +48,13 @@ var drawing = map[string]string{
 	"harness/lab/realstack": "",
 
 	// stages
-	"harness/watch":    "harness/diagnosis",
-	"harness/loadgen":  "turntcp harness/measure",
-	"harness/fleet":    "harness/loadgen harness/measure",
-	"harness/loadtest": "proxyconnect turntcp harness/fleet harness/loadgen harness/measure harness/sizing",
-	"harness/matrix":   "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
-	"cmd/turngate":     "internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report harness/watch harness/probe",
+	"harness/watch":       "harness/diagnosis",
+	"harness/loadgen":     "turntcp harness/measure",
+	"harness/fleet":       "harness/loadgen harness/measure",
+	"harness/loadtest":    "proxyconnect turntcp harness/fleet harness/loadgen harness/measure harness/sizing",
+	"harness/conformance": "harness/credentials",
+	"harness/matrix":      "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
+	"cmd/turngate":        "internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report harness/watch harness/probe",
 }
 
 func TestArrows(t *testing.T) {
