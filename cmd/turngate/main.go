@@ -37,18 +37,19 @@ type stdio struct {
 }
 
 type cli struct {
-	Check      checkCmd      `cmd:"" help:"Say why TURN does not get through a proxy, and what to do about it."`
-	Matrix     matrixCmd     `cmd:"" help:"Carry TURN through every proxy and authentication, and print a table."`
-	Load       loadCmd       `cmd:"" help:"Offer calls through a proxy, measure them beside the same without it, and judge."`
-	LoadMember loadMemberCmd `cmd:"" hidden:"" help:"One of the processes of load --processes."`
-	Size       sizeCmd       `cmd:"" help:"Say how many calls a proxy carries, and how many proxies so many users need."`
-	Report     reportCmd     `cmd:"" help:"Render the records of load and size again, or compare them."`
-	Lab        labCmd        `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`
-	Connect    connectCmd    `cmd:"" help:"Join standard input and output to a tunnel (ssh's ProxyCommand)."`
-	Serve      serveCmd      `cmd:"" help:"Run the TURN server."`
-	Sessions   sessionsCmd   `cmd:"" help:"List the calls of a running TURN server, or end some."`
-	Credential credentialCmd `cmd:"" help:"Print a user name and password for the TURN server that expire."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Check       checkCmd       `cmd:"" help:"Say why TURN does not get through a proxy, and what to do about it."`
+	Matrix      matrixCmd      `cmd:"" help:"Carry TURN through every proxy and authentication, and print a table."`
+	Load        loadCmd        `cmd:"" help:"Offer calls through a proxy, measure them beside the same without it, and judge."`
+	LoadMember  loadMemberCmd  `cmd:"" hidden:"" help:"One of the processes of load --processes."`
+	Size        sizeCmd        `cmd:"" help:"Say how many calls a proxy carries, and how many proxies so many users need."`
+	Report      reportCmd      `cmd:"" help:"Render the records of load and size again, or compare them."`
+	Conformance conformanceCmd `cmd:"" help:"Ask any TURN server whether it does what the RFCs demand."`
+	Lab         labCmd         `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`
+	Connect     connectCmd     `cmd:"" help:"Join standard input and output to a tunnel (ssh's ProxyCommand)."`
+	Serve       serveCmd       `cmd:"" help:"Run the TURN server."`
+	Sessions    sessionsCmd    `cmd:"" help:"List the calls of a running TURN server, or end some."`
+	Credential  credentialCmd  `cmd:"" help:"Print a user name and password for the TURN server that expire."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 const description = `TURN over TCP and TLS through authenticating HTTP proxies: does it get through, and how well?
