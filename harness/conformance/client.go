@@ -21,6 +21,7 @@ type client struct {
 	nc     net.Conn
 	frames *frameReader
 	data   []frame // that came while a response was awaited
+	peers  []netip.AddrPort
 
 	user, password string
 	realm          stun.Realm

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +70,10 @@ func (c *client) receive(wait time.Duration) (datagram, error) {
 		if !ok || err != nil {
 			c.t.fail("Data indication: want XOR-PEER-ADDRESS and DATA, got %s", describe(m))
 		}
+		if !slices.Contains(c.peers, peer) {
+			c.t.log("%s   that was from a stranger", c.name)
+			continue
+		}
 		return datagram{peer: peer, payload: string(payload)}, nil
 	}
 }
@@ -131,6 +136,12 @@ type peer interface {
 
 // peer is a new peer that may exchange datagrams with the client's relayed address.
 func (t *T) peer(c *client) peer {
+	p := t.newPeer(c)
+	c.peers = append(c.peers, p.addr())
+	return p
+}
+
+func (t *T) newPeer(c *client) peer {
 	if !t.target.PeerAddress.IsValid() || !c.relayed.Addr().Is4() {
 		return t.relayedPeer(c)
 	}
@@ -140,12 +151,15 @@ func (t *T) peer(c *client) peer {
 	}
 	_ = conn.SetReadBuffer(1 << 20)
 	t.onClose(func() { conn.Close() })
-	return &socketPeer{t, conn}
+	return &socketPeer{t, conn, c.relayed.Port()}
 }
 
+// A socketPeer hears the relay alone. On a busy machine others probe its port, too; of the relay it knows the
+// port, for behind a NAT the address may be another than the one that clients are told.
 type socketPeer struct {
 	t    *T
 	conn *net.UDPConn
+	from uint16
 }
 
 func (p *socketPeer) addr() netip.AddrPort { return p.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
@@ -162,12 +176,17 @@ func (p *socketPeer) send(to netip.AddrPort, payload string) {
 func (p *socketPeer) receive(wait time.Duration) (string, error) {
 	_ = p.conn.SetReadDeadline(p.t.until(wait))
 	buf := make([]byte, 1<<16)
-	n, _, err := p.conn.ReadFromUDPAddrPort(buf)
-	if err != nil {
-		return "", plain(err)
+	for {
+		n, from, err := p.conn.ReadFromUDPAddrPort(buf)
+		if err != nil {
+			return "", plain(err)
+		}
+		p.t.log("peer < %d bytes", n)
+		if from.Port() == p.from {
+			return string(buf[:n]), nil
+		}
+		p.t.log("peer   that was from a stranger")
 	}
-	p.t.log("peer < %d bytes", n)
-	return string(buf[:n]), nil
 }
 
 // A relayedPeer is a second allocation on the same server.
@@ -193,6 +212,7 @@ func (t *T) relayedPeer(c *client) peer {
 	}
 	other.granted(other.ok(stun.MethodAllocate, attributes...))
 	other.ok(stun.MethodCreatePermission, permissionFor(c.relayed.Addr()))
+	other.peers = append(other.peers, c.relayed)
 	return relayedPeer{other, c.relayed.Addr()}
 }
 
