@@ -10,11 +10,13 @@ missing=
 for p in $packages; do
 	dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
 done
-[ -n "$missing" ] || exit 0
+# squid-openssl, whose Squid can open TLS, conflicts with squid: two programs of it are unpacked.
+[ -x /usr/local/sbin/squid-openssl ] || inspection=1
+[ -n "$missing" ] || [ -n "${inspection:-}" ] || exit 0
 
-echo "installing:$missing"
+echo "installing:$missing${inspection:+ squid-openssl (unpacked)}"
 if [ "$(id -u)" -ne 0 ]; then
-	echo "not root: run  sudo apt-get install -y --no-install-recommends$missing" >&2
+	echo "not root: run  sudo $0" >&2
 	exit 1
 fi
 export DEBIAN_FRONTEND=noninteractive
@@ -26,4 +28,11 @@ if [ ! -e /usr/sbin/policy-rc.d ]; then
 	chmod +x /usr/sbin/policy-rc.d
 fi
 # shellcheck disable=SC2086
-apt-get -o Acquire::Retries=3 install -q -y --no-install-recommends $missing
+[ -z "$missing" ] || apt-get -o Acquire::Retries=3 install -q -y --no-install-recommends $missing
+if [ -n "${inspection:-}" ]; then
+	dir=$(mktemp -d)
+	(cd "$dir" && apt-get -o Acquire::Retries=3 download -q squid-openssl && dpkg -x squid-openssl_*.deb .)
+	install -m 755 "$dir/usr/sbin/squid" /usr/local/sbin/squid-openssl
+	install -m 755 "$dir/usr/lib/squid/security_file_certgen" /usr/local/sbin/security_file_certgen
+	rm -r "$dir"
+fi

@@ -78,13 +78,13 @@ func findFault[F interface{ name() string }](table []F, name string) *F {
 }
 
 var kdcFaults = []kdcFault{
-	{FaultInfo: info("kdc.spn-unknown", 20, "the KDC knows no service for the proxy"), unknown: true},
-	{FaultInfo: info("kdc.other-key", 23, "the KDC's key of the service is not the one in the proxy's keytab")},
-	{FaultInfo: info("kdc.skew", 22, "the KDC's clock is an hour ahead"), play: kerberostest.Faults{Skew: time.Hour}},
-	{FaultInfo: info("kdc.etype", 24, "the KDC refuses all encryption types"), play: kerberostest.Faults{RefuseEtypes: []int32{17, 18, 19, 20, 23}}},
+	{FaultInfo: info("kdc.spn-unknown", 21, "the KDC knows no service for the proxy"), unknown: true},
+	{FaultInfo: info("kdc.other-key", 25, "the KDC's key of the service is not the one in the proxy's keytab")},
+	{FaultInfo: info("kdc.skew", 26, "the KDC's clock is an hour ahead"), play: kerberostest.Faults{Skew: time.Hour}},
+	{FaultInfo: info("kdc.etype", 28, "the KDC refuses all encryption types"), play: kerberostest.Faults{RefuseEtypes: []int32{17, 18, 19, 20, 23}}},
 	{FaultInfo: info("kdc.locked", 0, "the account is locked"), user: true},
 	{FaultInfo: info("kdc.unavailable", 0, "the KDC says that it is out of service"), play: kerberostest.Faults{Unavailable: true}},
-	{FaultInfo: info("kdc.silent", 0, "the KDC does not answer"), play: kerberostest.Faults{DropUDP: true, DropTCP: true}},
+	{FaultInfo: info("kdc.silent", 27, "the KDC does not answer"), play: kerberostest.Faults{DropUDP: true, DropTCP: true}},
 }
 
 var turnFaults = []turnFault{

@@ -14,7 +14,7 @@ import (
 
 // dirs are searched after PATH: Debian keeps daemons and Squid's helpers where an ordinary user's
 // PATH does not lead.
-var dirs = []string{"/usr/sbin", "/sbin", "/usr/lib/squid", "/usr/lib/apache2/modules", "/usr/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu/faketime"}
+var dirs = []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/lib/squid", "/usr/lib/apache2/modules", "/usr/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu/faketime"}
 
 // Find returns the path of a program (or of a library or module by its file name), or "".
 func Find(name string) string {

@@ -9,7 +9,7 @@ import (
 // places are searched after PATH: distributions keep daemons, Squid's helpers, modules and libraries
 // where an ordinary user's PATH does not lead.
 var places = []string{
-	"/usr/sbin", "/sbin", "/usr/bin", "/bin",
+	"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin",
 	"/usr/lib/squid", "/usr/lib64/squid", "/usr/libexec/squid",
 	"/usr/lib/apache2/modules", "/usr/lib64/httpd/modules",
 	"/usr/lib/*-linux-gnu", "/usr/lib/*-linux-gnu/gssntlmssp", "/usr/lib/*-linux-gnu/faketime", "/usr/lib64", "/usr/lib64/gssntlmssp",

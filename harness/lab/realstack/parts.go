@@ -67,10 +67,11 @@ func choose(only []string) ([]part, error) {
 	if len(only) == 0 {
 		return parts, nil
 	}
+	all := slices.Concat(parts, optionalParts)
 	wanted := map[string]bool{}
 	for _, name := range only {
 		known := false
-		for _, p := range parts {
+		for _, p := range all {
 			if p.name == name || strings.HasPrefix(p.name, name+"/") {
 				known, wanted[p.name] = true, true
 				for _, needed := range p.after {
@@ -82,7 +83,7 @@ func choose(only []string) ([]part, error) {
 			return nil, fmt.Errorf("real proxies: no part is called %q", name)
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return !wanted[p.name] }), nil
+	return slices.DeleteFunc(all, func(p part) bool { return !wanted[p.name] }), nil
 }
 
 // startParts starts all of them at once, each as soon as those before it are ready, and returns the

@@ -57,7 +57,7 @@ type Config struct {
 
 	// Only limits what is started to these parts, and what they need: "squid", "apache",
 	// "tinyproxy", one of the Squids ("squid/basic", "squid/digest", "squid/ntlm",
-	// "squid/negotiate", "squid/all"), or a verifier alone ("kdc", "winbind"). Default is everything.
+	// "squid/negotiate", "squid/all"), "inspection", a Squid that opens TLS and is never part of everything, or a verifier alone ("kdc", "winbind"). Default is everything.
 	Only []string
 
 	// SquidExtra are further lines for every squid.conf, for instance "read_timeout 3 seconds".

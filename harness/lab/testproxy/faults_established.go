@@ -29,6 +29,15 @@ var establishedFaults = []faultSpec{
 				r.before = fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nLink: </lab>; rel=preload\r\n\r\n", n, http.StatusText(n))
 			})
 		})},
+	{FaultInfo{"tunnels", "1", 0, "503 to more tunnels than so many at a time, as with a limit on the connections of a user"},
+		withNumber(1, 1<<20, func(n int) hooks {
+			return on2xx(func(x *exchange, r *response) {
+				if x.c.p.capacity.tunnels() > n {
+					*r = *x.c.full()
+					r.close = true
+				}
+			})
+		})},
 	{FaultInfo{"200.slow", "2s", 0, "the 2xx comes this late"},
 		withDuration(func(d time.Duration) hooks { return on2xx(func(_ *exchange, r *response) { r.delay = d }) })},
 	{FaultInfo{"200.glued", "1s", 37, "the target's first bytes come in one write with the 2xx, which waits for them up to so long"},

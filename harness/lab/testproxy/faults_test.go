@@ -205,6 +205,15 @@ var faultTests = map[string]func(t *testing.T){
 	"200.http10":         func(t *testing.T) { headOfTunnel(t, "200.http10", "HTTP/1.0 200 ") },
 	"2xx":                func(t *testing.T) { headOfTunnel(t, "2xx=299", "HTTP/1.1 299 ") },
 	"1xx":                testInterim,
+	"tunnels": func(t *testing.T) {
+		p := start(t, withFaults(t, "tunnels=2"))
+		for _, want := range []int{200, 200, 503} {
+			c := dialRaw(t, p)
+			c.connect(echoTarget(t))
+			c.expect(want)
+		}
+	},
+	"tunnel.nagle": func(t *testing.T) { headOfTunnel(t, "tunnel.nagle", "HTTP/1.1 200 ") },
 	"200.slow": func(t *testing.T) {
 		begin := time.Now()
 		headOfTunnel(t, "200.slow=150ms", "HTTP/1.1 200 ")

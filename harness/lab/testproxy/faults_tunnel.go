@@ -2,6 +2,7 @@ package testproxy
 
 import (
 	"io"
+	"net"
 	"time"
 )
 
@@ -21,6 +22,8 @@ var tunnelFaults = []faultSpec{
 		withDuration(func(d time.Duration) hooks {
 			return hooks{tunnel: func(t *tunnel) { t.down.src = &bursts{t: t, every: d, src: t.down.src} }}
 		})},
+	{FaultInfo{"tunnel.nagle", "", 0, "the proxy does without TCP_NODELAY: Nagle's algorithm waits for delayed acknowledgements"},
+		always(hooks{tunnel: func(t *tunnel) { delay(t.client); delay(t.target) }})},
 	{FaultInfo{"tls.intercept", "", 42, "TLS in the tunnel is opened by the proxy, with a certificate of InspectionCA"},
 		always(hooks{tunnel: func(t *tunnel) { t.intercept(false) }})},
 	{FaultInfo{"tls.intercept-http", "", 43, "as tls.intercept, and the tunnel ends if what comes inside is not HTTP"},
@@ -66,6 +69,13 @@ func (t *tunnel) cutAfterBytes(n int) {
 		}
 		return keep, nil
 	}}
+}
+
+// delay turns Nagle's algorithm on.
+func delay(nc net.Conn) {
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		tcp.SetNoDelay(false)
+	}
 }
 
 // bursts gathers what comes from the target and delivers it on the tick.

@@ -72,6 +72,13 @@ func (c *capacity) leave() {
 	c.open--
 }
 
+// tunnels counts those that are open.
+func (c *capacity) tunnels() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.open
+}
+
 // verify waits for a helper and for as long as it takes.
 func (p *Proxy) verify() {
 	c := p.capacity

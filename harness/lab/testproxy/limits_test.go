@@ -17,12 +17,6 @@ func tunnelOf(t *testing.T, p *Proxy, lines ...string) *client {
 	return c
 }
 
-func (c *capacity) tunnels() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.open
-}
-
 // took is how long f took, which no machine makes shorter.
 func took(f func()) time.Duration {
 	start := time.Now()
