@@ -27,6 +27,8 @@ type checkCmd struct {
 	TryAll           bool            `help:"Try each mechanism by itself. A wrong password then costs one attempt for each that uses it!"`
 	Quick            bool            `help:"End when datagrams have come back, without asking how well: no quality, throughput, packet sizes."`
 	Idle             []time.Duration `placeholder:"DURATION,..." help:"Be silent for so long, and look whether the tunnel is still there; from the shortest to the longest: 15s,1m,5m."`
+	Policy           bool            `help:"Also ask for tunnels to ports 443, 3478 and 5349 and to the server's address, to learn the proxy's rules."`
+	Reconnect        int             `placeholder:"N" help:"End a tunnel N times and make another one, and say how long that takes."`
 	Lifetime         time.Duration   `placeholder:"DURATION" help:"Then send every second for so long, and look whether the tunnel is cut."`
 	Every            time.Duration   `placeholder:"DURATION" help:"Look again so often until interrupted, and print a line each time."`
 	Metrics          string          `placeholder:"HOST:PORT" help:"With --every: serve the last look's figures to Prometheus at /metrics."`
@@ -73,6 +75,7 @@ func (c *checkCmd) Run(ctx context.Context, std stdio, k *kong.Context) error {
 	}
 	report := check.Run(ctx)
 	findings := diagnosis.Explain(report)
+	diagnosis.WritePolicy(text, report.Policy)
 	diagnosis.WriteDirect(text, report.Direct)
 	if c.Verbose {
 		diagnosis.WriteDetails(text, &report)
@@ -103,6 +106,9 @@ func (c *checkCmd) valid() error {
 		if d <= 0 || d > 24*time.Hour || i > 0 && d <= c.Idle[i-1] {
 			return usageError{fmt.Errorf("--idle %v: want durations up to 24h, each longer than the one before", d)}
 		}
+	}
+	if c.Reconnect < 0 || c.Reconnect > 100 {
+		return usageError{fmt.Errorf("--reconnect %d: want up to 100", c.Reconnect)}
 	}
 	if c.Lifetime < 0 || c.Lifetime > 24*time.Hour {
 		return usageError{fmt.Errorf("--lifetime %v: want up to 24h", c.Lifetime)}
@@ -144,5 +150,5 @@ func (c *checkCmd) check() (*diagnosis.Check, error) {
 			return nil, usageError{errors.New("--turn-fingerprint: the URI must be turns:, for a turn: server shows no key")}
 		}
 	}
-	return &diagnosis.Check{Dialer: d, TURN: t, Timeout: c.Timeout, TryAll: c.TryAll, Quick: c.Quick, Idle: c.Idle, Lifetime: c.Lifetime}, nil
+	return &diagnosis.Check{Dialer: d, TURN: t, Timeout: c.Timeout, TryAll: c.TryAll, Policy: c.Policy, Reconnect: c.Reconnect, Quick: c.Quick, Idle: c.Idle, Lifetime: c.Lifetime}, nil
 }

@@ -34,6 +34,11 @@ func newCheckBench(t *testing.T) *checkBench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
+	return benchOf(t, l)
+}
+
+func benchOf(t *testing.T, l *lab.Lab) *checkBench {
+	t.Helper()
 	b := &checkBench{lab: l, dir: t.TempDir()}
 	b.write(t, "password", l.User.Password)
 	b.write(t, "turn-password", l.TURN.User.Password)

@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/turngate/turngate/harness/diagnosis"
+	"github.com/turngate/turngate/harness/lab"
 	"github.com/turngate/turngate/harness/lab/realstack"
 	"github.com/turngate/turngate/internal/peers"
 	"github.com/turngate/turngate/ntlm"
@@ -21,6 +24,7 @@ var realFaults = []struct {
 	config realstack.Config
 	auth   string
 	harm   func(t *testing.T, b *checkBench, s *realstack.Stack) (more []string)
+	secure bool // turns
 	status int
 	want   string
 }{
@@ -40,6 +44,10 @@ var realFaults = []struct {
 		status: exitOK, want: "media.slow"},
 	{name: "Apache's AllowCONNECT", only: "apache", auth: "basic", harm: flags("--turn", fmt.Sprintf("turn:localhost:%d?transport=tcp", realstack.RefusedPort)),
 		status: exitFail, want: "proxy.refused-after-auth"},
+	{name: "Squid's SSL_ports", only: "squid/basic", auth: "basic", harm: flags("--turn", fmt.Sprintf("turn:localhost:%d?transport=tcp", realstack.RefusedPort)),
+		status: exitFail, want: "proxy.ssl-ports"},
+	{name: "Squid opens TLS", only: "inspection", auth: "none", secure: true, status: exitFail, want: "tls.intercepted"},
+	{name: "Squid opens TLS, and is trusted", only: "inspection", auth: "none", secure: true, harm: trustInspection, status: exitFail, want: "tls.intercepted"},
 	{name: "tinyproxy, wrong password", only: "tinyproxy", auth: "basic", harm: wrongPassword, status: exitFail, want: "proxy.auth-rejected"},
 }
 
@@ -63,6 +71,12 @@ func stop(part string) func(*testing.T, *checkBench, *realstack.Stack) []string 
 
 func flags(more ...string) func(*testing.T, *checkBench, *realstack.Stack) []string {
 	return func(*testing.T, *checkBench, *realstack.Stack) []string { return more }
+}
+
+// trustInspection makes the inspection's authority one of those that this machine trusts.
+func trustInspection(t *testing.T, b *checkBench, s *realstack.Stack) []string {
+	both := b.write(t, "trusted.pem", string(b.lab.CA)+b.read(t, s.InspectionCA()))
+	return []string{"--turn-ca", both}
 }
 
 func wrongPassword(t *testing.T, b *checkBench, _ *realstack.Stack) []string {
@@ -112,7 +126,7 @@ func holdHelper(t *testing.T, b *checkBench, s *realstack.Stack) []string {
 // The real faults are told apart.
 func TestCheckRealFaults(t *testing.T) {
 	peers.Need(t, "squid", "basic_ncsa_auth", "htpasswd", "ntlm_auth", "winbindd", "krb5kdc", "negotiate_kerberos_auth",
-		"apache2", "mod_auth_gssapi.so", "tinyproxy", "libfaketime.so.1")
+		"apache2", "mod_auth_gssapi.so", "tinyproxy", "libfaketime.so.1", "squid-openssl", "security_file_certgen")
 	b := newCheckBench(t)
 	for _, f := range realFaults {
 		t.Run(f.name, func(t *testing.T) {
@@ -135,10 +149,40 @@ func TestCheckRealFaults(t *testing.T) {
 			if f.auth == "kerberos" {
 				more = append(more, "--realm", realstack.Realm)
 			}
-			got := b.check(t, b.args(s.Proxies()[0].URL, f.auth, false, append(more, "--timeout", "3s", "--quick="+fmt.Sprint(f.want != "media.slow"))...))
+			got := b.check(t, b.args(s.Proxies()[0].URL, f.auth, f.secure, append(more, "--timeout", "3s", "--quick="+fmt.Sprint(f.want != "media.slow"))...))
 			if got.status != f.status || got.first() != f.want {
 				t.Errorf("exit status %d, first finding %q; want %d, %q\n%s", got.status, got.first(), f.status, f.want, got.text)
 			}
 		})
+	}
+}
+
+// A sound path through each real proxy, by each of its schemes, has no finding; one path through each
+// product is looked at to its end.
+func TestCheckHealthyReal(t *testing.T) {
+	peers.Need(t, "squid", "basic_ncsa_auth", "htpasswd", "ntlm_auth", "winbindd", "krb5kdc", "negotiate_kerberos_auth",
+		"apache2", "mod_auth_gssapi.so", "tinyproxy")
+	l, err := lab.Config{Log: slog.New(slog.DiscardHandler), Real: true}.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b := benchOf(t, l)
+	whole := make(map[string]bool)
+	for _, p := range l.Proxies {
+		t.Run(fmt.Sprintf("%s,%s,tls=%v", p.Implementation, p.Scheme, p.TLS), func(t *testing.T) {
+			quick := whole[p.Implementation]
+			whole[p.Implementation] = true
+			got := b.check(t, b.args(p.URL, authFor(p.Scheme), true, fmt.Sprintf("--quick=%v", quick)))
+			if p.Implementation == "tinyproxy" && !quick { // it does not set TCP_NODELAY, and that shows
+				got.Findings = slices.DeleteFunc(got.Findings, func(f diagnosis.Finding) bool { return f.Code == "media.nagle" })
+			}
+			if got.status != exitOK || len(got.Findings) > 0 {
+				t.Errorf("exit status %d, findings %v, want 0 and none:\n%s", got.status, got.Findings, got.text)
+			}
+		})
+	}
+	if len(whole) != 3 {
+		t.Errorf("products %v, want Squid, Apache and tinyproxy", whole)
 	}
 }

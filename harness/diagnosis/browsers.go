@@ -60,7 +60,7 @@ func (b browsers) chromium() string {
 	case b.r.Answer == nil:
 		return "gets the tunnel: the proxy asks for nothing"
 	case !b.asks():
-		return "is refused as this check is"
+		return "is refused, as this check was"
 	}
 	passwords := b.passwords()
 	cached := fmt.Sprintf("%s only if a page was loaded through this proxy before and asked for the password%s; it never asks for WebRTC, which then fails (net error -127, icecandidateerror 701)",
@@ -86,7 +86,7 @@ func (b browsers) firefox() string {
 	case b.helps(ProbeUserAgent):
 		return "is let in: it sends a User-Agent"
 	case !b.asks():
-		return "is refused as this check is"
+		return "is refused, as this check was"
 	case b.offers("Negotiate"):
 		return "uses the user's Kerberos ticket, with no setting; without one it may ask for a password, and until that is given the page waits for candidates without an error"
 	case len(b.passwords()) == 0:

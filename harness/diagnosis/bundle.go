@@ -33,6 +33,7 @@ func WriteText(w io.Writer, r Report, findings []Finding) {
 			io.WriteString(w, s.Line()+"\n")
 		}
 	}
+	WritePolicy(w, r.Policy)
 	WriteDirect(w, r.Direct)
 	WriteDetails(w, &r)
 	WriteFindings(w, &r, findings)

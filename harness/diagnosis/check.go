@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -28,6 +29,13 @@ type Check struct {
 
 	// Quick ends the run when datagrams have come back, without asking how well.
 	Quick bool
+
+	// Policy also asks for tunnels to the usual ports of TURN and to the server's address, to learn the
+	// proxy's rules.
+	Policy bool
+
+	// Reconnect is how many times to end a tunnel and make another one in its place.
+	Reconnect int
 
 	// Idle are silences after each of which the tunnel is asked whether it is still there, in their
 	// order; after Lifetime of traffic every second it is asked no more. Default is neither.
@@ -57,6 +65,9 @@ func (c *Check) Run(ctx context.Context) Report {
 	w.host, w.port, w.secure = proxyAddress(c.Dialer.Proxy)
 	for _, s := range w.stages() {
 		w.step(ctx, s)
+	}
+	if ctx.Err() == nil && w.Policy {
+		w.askPolicy(ctx)
 	}
 	if ctx.Err() == nil {
 		w.direct(ctx)
@@ -90,6 +101,7 @@ type stage struct {
 	name  string
 	run   func(context.Context) (detail string, err error)
 	limit time.Duration
+	waits string // for what, should it time out
 }
 
 // skipped is the error of a stage that there is no need for.
@@ -100,30 +112,33 @@ func (s skipped) Error() string { return string(s) }
 func (w *walk) stages() []stage {
 	t := w.timeout()
 	all := []stage{
-		{StageResolve, w.resolve, t},
-		{StageTCP, w.connectProxy, t},
-		{StageProxyTLS, w.secureProxy, t},
-		{StageConnect, w.ask, t},
-		{StageAuth, w.authenticate, w.authLimit()},
-		{StageTunnel, w.enterTunnel, t},
-		{StageTURNTLS, w.secureTunnel, t},
-		{StageBinding, w.bind, t},
-		{StageAllocate, w.allocate, t},
-		{StageMedia, w.media, 3 * t},
+		{StageResolve, w.resolve, t, "the name server's answer about " + w.host},
+		{StageTCP, w.connectProxy, t, "the proxy to accept the connection"},
+		{StageProxyTLS, w.secureProxy, t, "the proxy's part of the TLS handshake"},
+		{StageConnect, w.ask, t, "the proxy's answer to CONNECT"},
+		{StageAuth, w.authenticate, w.authLimit(), "the proxy's answer to credentials, or a KDC"},
+		{StageTunnel, w.enterTunnel, t, "the tunnel"},
+		{StageTURNTLS, w.secureTunnel, t, "the TURN server's part of the TLS handshake"},
+		{StageBinding, w.bind, t, "the answer to a Binding request"},
+		{StageAllocate, w.allocate, t, "the answer to an Allocate request"},
+		{StageMedia, w.media, 3 * t, "a second tunnel, its allocation and channels, or a datagram"},
 	}
 	if !w.Quick {
-		all = append(all, stage{StageQuality, w.quality, qualityTime + t}, stage{StageRate, w.rate, 2 * t},
-			stage{StageSizes, w.sizes, 3 * t})
+		all = append(all, stage{StageQuality, w.quality, qualityTime + t, "packets"}, stage{StageRate, w.rate, 2 * t, "packets"},
+			stage{StageBursts, w.bursts, burstsTime + t, "packets"}, stage{StageSizes, w.sizes, 3 * t, "packets"})
+	}
+	if w.Reconnect > 0 {
+		all = append(all, stage{StageReconnect, w.reconnects, time.Duration(w.Reconnect) * 3 * t, "a new tunnel or its allocation"})
 	}
 	if len(w.Idle) > 0 {
 		limit := 4 * t
 		for _, silence := range w.Idle {
 			limit += silence + 2*t
 		}
-		all = append(all, stage{StageIdle, w.idle, limit})
+		all = append(all, stage{StageIdle, w.idle, limit, "an answer of the TURN server"})
 	}
 	if w.Lifetime > 0 {
-		all = append(all, stage{StageLifetime, w.lifetime, w.Lifetime + 6*t})
+		all = append(all, stage{StageLifetime, w.lifetime, w.Lifetime + 6*t, "an answer of the TURN server"})
 	}
 	return all
 }
@@ -163,6 +178,9 @@ func (w *walk) try(ctx context.Context, s stage) Stage {
 		done.Outcome, done.Detail = Skipped, string(skip)
 	case err != nil:
 		done.Outcome, done.Kind, done.Error = Failed, kindOf(err), errorText(err)
+		if done.Kind == KindTimeout || errors.Is(err, context.DeadlineExceeded) {
+			done.Error = fmt.Sprintf("waited %v for %s: %s", time.Since(start).Round(time.Millisecond), s.waits, done.Error)
+		}
 	}
 	return done
 }

@@ -17,6 +17,9 @@ type Endurance struct {
 	Lived float64 `json:"lived_s,omitempty"`
 	Cut   bool    `json:"cut,omitempty"`
 
+	// Reconnects are what new tunnels with their allocations took, in milliseconds, the fastest first.
+	Reconnects []float64 `json:"reconnects_ms,omitempty"`
+
 	// Reconnected is what a new tunnel took after one was cut, in milliseconds.
 	Reconnected    float64 `json:"reconnected_ms,omitempty"`
 	ReconnectError string  `json:"reconnect_error,omitempty"`

@@ -43,7 +43,7 @@ func Explain(r Report) []Finding {
 		StageResolve: e.reaching, StageTCP: e.reaching, StageProxyTLS: e.proxyTLS, StageConnect: e.connect,
 		StageAuth: e.authentication, StageTunnel: e.tunnel, StageTURNTLS: e.tunnelTLS,
 		StageBinding: e.turn, StageAllocate: e.turn, StageMedia: e.media,
-		StageQuality: e.media, StageRate: e.media, StageSizes: e.media, StageIdle: e.media, StageLifetime: e.media,
+		StageQuality: e.media, StageBursts: e.media, StageReconnect: e.media, StageRate: e.media, StageSizes: e.media, StageIdle: e.media, StageLifetime: e.media,
 	}[failure.Name]
 	if explain != nil {
 		explain()
@@ -179,7 +179,7 @@ func (e *explainer) forbidden(a *Answer) {
 	host, port, _ := net.SplitHostPort(e.r.Target)
 	fact := fmt.Sprintf("the proxy answers CONNECT to %s with %s%s before it asks who we are", e.r.Target, words(a), squid(a))
 	for _, p := range e.r.Probes {
-		code := map[string]string{ProbePort: "proxy.ssl-ports", ProbeUserAgent: "proxy.user-agent", ProbeALPN: "proxy.alpn"}[p.Change]
+		code := map[string]string{ProbePort: "proxy.ssl-ports", ProbeUserAgent: "proxy.user-agent", ProbeALPN: "proxy.alpn", ProbeName: "proxy.ip-target"}[p.Change]
 		if code != "" && p.Status != 0 && p.Status != a.Status {
 			e.add(code, Certain, "%s; the same request %s gets %d", fact, probed(p.Change), p.Status)
 		}

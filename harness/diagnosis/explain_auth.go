@@ -96,9 +96,9 @@ func (e *explainer) rejected() {
 			e.kdc(a)
 		case a.Outcome == Rejected && a.NTLM != nil && a.NTLM.Challenges > 1:
 			e.add("proxy.endless-challenges", Likely, "%s: the proxy answers the response with another challenge, which is no plain refusal%s", a.Mechanism, e.notTried())
-			e.add("proxy.auth-rejected", Possible, "%s: %s", a.Mechanism, a.Error)
+			e.add("proxy.auth-rejected", Possible, "%s: %s", a.Mechanism, a.reason())
 		case a.Outcome == Rejected:
-			e.add("proxy.auth-rejected", Likely, "%s: %s%s", a.Mechanism, a.Error, e.notTried())
+			e.add("proxy.auth-rejected", Likely, "%s: %s%s", a.Mechanism, a.reason(), e.notTried())
 			if a.NTLM != nil {
 				e.add("ntlm.multiplexed", Possible, "the proxy challenged (domain %q), and answers the response with a challenge for everybody", a.NTLM.Domain)
 			}
@@ -106,7 +106,7 @@ func (e *explainer) rejected() {
 	}
 	for _, a := range e.r.Attempts {
 		if a.Outcome == TicketRefused {
-			e.add("kerberos.ticket-refused", Likely, "%s: %s", a.Mechanism, a.Error)
+			e.ticketRefused(a)
 		}
 	}
 	if len(e.findings) == 0 {
@@ -114,6 +114,25 @@ func (e *explainer) rejected() {
 		return
 	}
 	e.gaveWay()
+}
+
+// ticketRefused says what was shown; of why the proxy says little or nothing.
+func (e *explainer) ticketRefused(a Attempt) {
+	t := a.Ticket
+	if t == nil {
+		e.add("kerberos.ticket-refused", Likely, "%s: %s", a.Mechanism, a.reason())
+		return
+	}
+	said := "another challenge and no more"
+	if len(t.Replies) > 0 {
+		said = strings.Join(t.Replies, "; ")
+	}
+	e.add("kerberos.ticket-refused", Likely, "the KDC gave %s a ticket for %s (%s, key version %d); the proxy answers it with %s", t.Client, t.Service, orNone(t.Etype), t.KVNO, said)
+}
+
+// reason is an attempt's error without the name of the mechanism, which stands before it.
+func (a Attempt) reason() string {
+	return strings.TrimPrefix(a.Error, strings.ToLower(a.Mechanism)+": ")
 }
 
 // refusedMechanisms is about what was not taken where another mechanism was: with the same password it
@@ -130,9 +149,9 @@ func (e *explainer) refusedMechanisms() {
 		switch {
 		case accepted == "":
 		case a.Outcome == TicketRefused && !strings.Contains(a.Error, noKerberos):
-			e.add("kerberos.ticket-refused", Likely, "%s: %s", a.Mechanism, a.Error)
+			e.ticketRefused(a)
 		case a.Outcome == Rejected:
-			e.add("auth.mechanism-broken", Likely, "%s is accepted, and %s is not: %s", accepted, a.Mechanism, a.Error)
+			e.add("auth.mechanism-broken", Likely, "%s is accepted, and %s is not: %s", accepted, a.Mechanism, a.reason())
 		}
 	}
 }
@@ -165,7 +184,7 @@ func (e *explainer) kerberos() {
 	for _, a := range e.r.Attempts {
 		switch {
 		case a.Outcome == TicketRefused:
-			e.add("kerberos.ticket-refused", Likely, "%s: %s", a.Mechanism, a.Error)
+			e.ticketRefused(a)
 		case a.KDC != nil:
 			e.kdc(a)
 		case a.Outcome == NoCredential && a.Mechanism == "Kerberos" && net.ParseIP(e.host()) != nil:
@@ -184,7 +203,7 @@ var kdcCodes = map[int32]string{
 func (e *explainer) kdc(a Attempt) {
 	k := a.KDC
 	if k.Unreachable {
-		e.add("kerberos.kdc-unreachable", Certain, "%s: %s", a.Mechanism, a.Error)
+		e.add("kerberos.kdc-unreachable", Certain, "%s: %s", a.Mechanism, a.reason())
 		return
 	}
 	code := kdcCodes[k.Code]

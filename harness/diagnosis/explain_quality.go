@@ -8,6 +8,7 @@ const (
 	burstShare  = 0.2   // of packets that come 100 ms later than the fastest
 	farDelay    = 150.0 // ms one way, G.114 (05/2003) section 4
 	slowMbps    = 1.0   // a call with video at 360p needs 0.5 each way and bursts of key frames
+	nagleGap    = 25.0  // ms; a delayed acknowledgement takes 40
 	smallPacket = 1200  // bytes, WebRTC's usual largest packet
 )
 
@@ -18,6 +19,10 @@ func (e *explainer) reservations() {
 	if q := e.r.Quality; q != nil {
 		e.delays("up", q.Up)
 		e.delays("down", q.Down)
+	}
+	if b := e.r.Bursts; b != nil {
+		e.nagle("up", b.Up)
+		e.nagle("down", b.Down)
 	}
 	if r := e.r.Rate; r != nil && min(r.Up, r.Down) < slowMbps {
 		e.add("media.slow", Likely, "%.2f Mbit/s up and %.2f down went through", r.Up, r.Down)
@@ -39,6 +44,24 @@ func (e *explainer) delays(way string, d Delays) {
 	case d.Min > farDelay:
 		e.add("media.delay", Certain, "%s, the fastest packet took %.0f ms one way", way, d.Min)
 	}
+}
+
+// nagle tells waiting for an acknowledgement from a slow path, on which the second packet waits for the
+// first one to be through.
+func (e *explainer) nagle(way string, b Burst) {
+	slow := 0.0
+	if r := e.r.Rate; r != nil && min(r.Up, r.Down) > 0 {
+		slow = 4 * pingSize * 8 / (min(r.Up, r.Down) * 1e3)
+	}
+	if b.Second < nagleGap+slow {
+		return
+	}
+	for _, f := range e.findings {
+		if f.Code == "media.bursts" || f.Code == "media.nagle" {
+			return
+		}
+	}
+	e.add("media.nagle", Likely, "%s, the second of two small packets takes %.0f ms longer than the first", way, b.Second)
 }
 
 func (e *explainer) endurance(x *Endurance) {

@@ -141,6 +141,7 @@ func (e *explainer) turn() {
 			return // opened, and what was inside did not please
 		}
 		e.closedTunnel()
+	case e.s.Kind == KindTimeout && e.r.Secure && e.s.Name == StageBinding && e.otherCertificate(""): // opened, and it waits for HTTP
 	case e.s.Kind == KindTimeout && e.alsoDirect():
 	case e.s.Kind == KindTimeout:
 		e.add("turn.silent", Certain, "%s: no answer within %s; %s", e.s.Name, e.took(), e.beside())

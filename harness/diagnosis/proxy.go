@@ -98,6 +98,7 @@ func (w *walk) probe(ctx context.Context) {
 	if w.TURN.port() != "443" {
 		w.probeOnce(ctx, ProbePort, net.JoinHostPort(w.TURN.host(), "443"), w.bare())
 	}
+	w.probeName(ctx)
 	if d := w.bare(); d.Header.Get("User-Agent") == "" {
 		d.Header = d.Header.Clone()
 		if d.Header == nil {

@@ -28,29 +28,33 @@ type Report struct {
 	TURNCode  int        `json:"turn_code,omitempty"`  // error code of the TURN server
 	Media     *Media     `json:"media,omitempty"`
 	Quality   *Quality   `json:"quality,omitempty"`
+	Bursts    *Bursts    `json:"bursts,omitempty"`
 	Rate      *Rate      `json:"throughput,omitempty"`
 	MaxPacket int        `json:"max_packet_bytes,omitempty"`
 	Endurance *Endurance `json:"endurance,omitempty"`
+	Policy    []Policy   `json:"policy,omitempty"` // on request
 	Direct    *Direct    `json:"direct,omitempty"` // beside: the same server without the proxy
 }
 
 // The names of the stages.
 const (
-	StageResolve  = "resolve proxy"
-	StageTCP      = "TCP to proxy"
-	StageProxyTLS = "TLS to proxy"
-	StageConnect  = "CONNECT"
-	StageAuth     = "authentication"
-	StageTunnel   = "tunnel"
-	StageTURNTLS  = "TLS in tunnel"
-	StageBinding  = "STUN binding"
-	StageAllocate = "allocation"
-	StageMedia    = "media"
-	StageQuality  = "quality"
-	StageRate     = "throughput"
-	StageSizes    = "packet sizes"
-	StageIdle     = "idle"     // on request
-	StageLifetime = "lifetime" // on request
+	StageResolve   = "resolve proxy"
+	StageTCP       = "TCP to proxy"
+	StageProxyTLS  = "TLS to proxy"
+	StageConnect   = "CONNECT"
+	StageAuth      = "authentication"
+	StageTunnel    = "tunnel"
+	StageTURNTLS   = "TLS in tunnel"
+	StageBinding   = "STUN binding"
+	StageAllocate  = "allocation"
+	StageMedia     = "media"
+	StageQuality   = "quality"
+	StageBursts    = "bursts"
+	StageRate      = "throughput"
+	StageSizes     = "packet sizes"
+	StageReconnect = "reconnect" // on request
+	StageIdle      = "idle"      // on request
+	StageLifetime  = "lifetime"  // on request
 )
 
 // An Outcome is how a stage or an attempt ended.
@@ -138,6 +142,7 @@ const (
 	ProbePort      = "port 443"
 	ProbeUserAgent = "with User-Agent"
 	ProbeALPN      = "without ALPN"
+	ProbeName      = "by name"               // instead of by address
 	ProbeTLS       = "with TLS to the proxy" // after an http proxy has closed the connection
 )
 

@@ -121,10 +121,11 @@ func (w *walk) allocate(ctx context.Context) (detail string, err error) {
 
 // media sends datagrams from one allocation to another, both through the proxy, and back.
 func (w *walk) media(ctx context.Context) (string, error) {
-	relay, err := w.openFar(ctx)
+	client, relay, err := w.openEnd(ctx, &w.farSink)
 	if err != nil {
 		return "", err
 	}
+	w.far = client
 	if w.up, err = w.near.Bind(ctx, relay.Relayed); err != nil {
 		return "", w.turnError(w.near, err)
 	}
@@ -134,25 +135,28 @@ func (w *walk) media(ctx context.Context) (string, error) {
 	return w.pings(ctx)
 }
 
-// openFar makes the other end of the call.
-func (w *walk) openFar(ctx context.Context) (relay turntcp.Allocation, err error) {
+// openEnd makes another end of a call: tunnel, TLS, allocation.
+func (w *walk) openEnd(ctx context.Context, arrives *sink) (*turntcp.Client, turntcp.Allocation, error) {
 	conn, err := w.dial(ctx)
 	if err != nil {
-		return relay, fmt.Errorf("%w: %w", errSecond, err)
+		return nil, turntcp.Allocation{}, fmt.Errorf("%w: %w", errSecond, err)
 	}
 	if w.TURN.Secure {
 		secure := tls.Client(conn, w.TURN.config())
 		if err := secure.HandshakeContext(ctx); err != nil {
 			conn.Close()
-			return relay, fmt.Errorf("%w: %w", errSecond, err)
+			return nil, turntcp.Allocation{}, fmt.Errorf("%w: %w", errSecond, err)
 		}
 		conn = secure
 	}
-	w.far = w.client(conn, w.farSink.onData)
-	if relay, err = w.far.Allocate(ctx); err != nil {
-		err = w.turnError(w.far, err)
+	client := w.client(conn, arrives.onData)
+	relay, err := client.Allocate(ctx)
+	if err != nil {
+		err = w.turnError(client, err)
+		client.Close()
+		return nil, relay, err
 	}
-	return relay, err
+	return client, relay, nil
 }
 
 const (

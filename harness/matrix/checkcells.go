@@ -24,6 +24,7 @@ var checked = []struct {
 	{"403.no-user-agent", lab.SchemeNTLM, false, "proxy.user-agent"},
 	{"403.alpn", lab.SchemeBasic, false, "proxy.alpn"},
 	{"403.after-auth", lab.SchemeBasic, false, "proxy.refused-after-auth"},
+	{"403.ip-target", lab.SchemeBasic, false, "proxy.ip-target"},
 	{"302", lab.SchemeBasic, false, "proxy.login-page"},
 	{"511", lab.SchemeBasic, false, "proxy.login-page"},
 	{"200.login-page", lab.SchemeBasic, false, "proxy.login-page"},
@@ -32,6 +33,10 @@ var checked = []struct {
 	{"431=100", lab.SchemeBasic, false, "proxy.header-too-large"},
 	{"431=250", lab.SchemeKerberos, false, "proxy.header-too-large"},
 	{"407.forever", lab.SchemeBasic, false, "proxy.auth-rejected"},
+	{"401", lab.SchemeBasic, false, "proxy.auth-rejected"},
+	{"407.http10", lab.SchemeNTLM, false, "ntlm.connection-not-kept"},
+	{"407.silent-close", lab.SchemeNTLM, false, "proxy.closed-on-credentials"},
+	{"407.slow=20s", lab.SchemeBasic, false, "proxy.timeout"},
 	{"407.endless", lab.SchemeNTLM, false, "proxy.endless-challenges"},
 	{"407.no-scheme", lab.SchemeBasic, false, "proxy.no-common-scheme"},
 	{"407.close", lab.SchemeNTLM, false, "ntlm.connection-not-kept"},
@@ -50,6 +55,8 @@ var checked = []struct {
 	{"tunnel.dpi", lab.SchemeBasic, false, "tunnel.closed-after-first-bytes"},
 	{"tunnel.cut-bytes=150", lab.SchemeBasic, false, "tunnel.cut"},
 	{"tunnel.bursts=400ms", lab.SchemeBasic, false, "media.bursts"},
+	{"tunnel.nagle", lab.SchemeBasic, false, "media.nagle"},
+	{"tunnels", lab.SchemeBasic, false, "media.second-tunnel"},
 	{"tunnel.idle=700ms", lab.SchemeBasic, false, "tunnel.idle-limit"},
 	{"tunnel.cut=3s", lab.SchemeBasic, false, "tunnel.lifetime-limit"},
 	{"tls.intercept", lab.SchemeBasic, true, "tls.intercepted"},
@@ -86,6 +93,12 @@ func CheckCells(l *lab.Lab) (cells []Cell) {
 			Prepare: func(_ context.Context, c *Cell) (func(), error) {
 				p, err := l.Faulty(f.fault, f.scheme)
 				c.Proxy = p.URL
+				switch f.fault { // what the user does to meet it
+				case "403.ip-target":
+					c.TURN.Address = strings.Replace(c.TURN.Address, "localhost", "127.0.0.1", 1)
+				case "401":
+					c.Auth.Password = "wr0ng-Password-1"
+				}
 				if p.Krb5Conf != "" {
 					c.Auth.Krb5Conf = p.Krb5Conf
 				}
@@ -103,7 +116,7 @@ func CheckCells(l *lab.Lab) (cells []Cell) {
 func diagnosisOf(want string) *Diagnosis {
 	d := &Diagnosis{Timeout: 700 * time.Millisecond}
 	switch want {
-	case "media.bursts":
+	case "media.bursts", "media.nagle":
 		d.Quality, d.Timeout = true, 5*time.Second // several bursts long
 	case "tunnel.idle-limit":
 		d.Idle = []time.Duration{100 * time.Millisecond, 1500 * time.Millisecond}

@@ -33,6 +33,9 @@ The lab plays most of them, so that you can see what they look like.
 	}
 	for _, e := range diagnosis.Catalogue {
 		fmt.Fprintf(&b, "\n## %s\n\n**Cause.** %s.\n\n**What to do.** %s.\n", e.Code, sentence(e.Cause), sentence(e.Action))
+		if e.Log != "" {
+			fmt.Fprintf(&b, "\n**The log that tells.** %s.\n", sentence(e.Log))
+		}
 		for i, command := range played[e.Code] {
 			if i == 0 {
 				b.WriteString("\n**To see it:**\n\n```\n")
