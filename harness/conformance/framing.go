@@ -23,6 +23,8 @@ var framingTests = []Test{
 	{"framing.length-65535", Must, "RFC 8656 12.6", "ChannelData of length 65535 on an unbound channel is discarded, or the connection closed; the server does not hang", false, framingLongest},
 	{"framing.reserved-first-byte", Must, "RFC 8656 12.6", "bytes that are neither STUN nor ChannelData are dropped or end the connection, and are not answered", false, framingReserved},
 	{"framing.split", Must, "RFC 8489 6.2.2", "a request that arrives byte by byte is answered", false, framingSplit},
+	{"framing.channeldata-split", Must, "RFC 8656 12.5", "ChannelData that arrives byte by byte becomes one datagram", false, framingChannelSplit},
+	{"framing.mixed", Must, "RFC 8489 6.2.2", "ChannelData, a Send indication and a request in one segment are all processed", false, framingMixed},
 	{"framing.pipelined", Must, "RFC 8489 6.2.2", "several requests in one segment are all answered, on the same connection", false, framingPipelined},
 	{"framing.no-retransmission", Must, "RFC 8489 6.2.2", "a response over a stream comes once", false, framingOnce},
 	{"framing.close-ends-allocation", Must, "RFC 8656 3.1", "the allocation ends soon after its connection is closed", false, framingClose},
@@ -132,6 +134,34 @@ func framingSplit(t *T) {
 	}
 	if _, err := c.await(m.TransactionID); err != nil {
 		t.fail("Binding byte by byte: %v", err)
+	}
+}
+
+func framingChannelSplit(t *T) {
+	c := t.allocated()
+	p := t.peer(c)
+	c.bind(channel, p)
+	t.log("%s > ChannelData %#04x, byte by byte", c.name, channel)
+	for _, b := range channelData(channel, []byte(marker)) {
+		c.write([]byte{b})
+	}
+	t.peerGets(p, marker)
+}
+
+func framingMixed(t *T) {
+	c := t.allocated()
+	p := t.peer(c)
+	c.bind(channel, p)
+	send := c.build(stun.TransactionID, stun.NewType(stun.MethodSend, stun.ClassIndication), peerAddress(p.addr()),
+		raw(stun.AttrData, []byte("second")...))
+	m := c.unsigned(stun.MethodBinding)
+	t.log("%s > ChannelData, a Send indication, Binding, ChannelData at once", c.name)
+	c.write(slices.Concat(channelData(channel, []byte("first")), send.Raw, m.Raw, channelData(channel, []byte("third"))))
+	for _, want := range []string{"first", "second", "third"} {
+		t.peerGets(p, want)
+	}
+	if _, err := c.await(m.TransactionID); err != nil {
+		t.fail("Binding among data: %v", err)
 	}
 }
 

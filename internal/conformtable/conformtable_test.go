@@ -27,7 +27,7 @@ var checklist = []line{
 	{"1 ChannelData over streams: padding, length 0", "framing.channeldata-*", "framing.channeldata-small-up framing.channeldata-empty-up"},
 	{"2 whole datagrams up to 64 KB", "framing.large* data.*-large", "framing.large-* framing.largest-down data.*-large"},
 	{"3 reserved first byte, no loop", "framing.reserved-first-byte framing.length-65535", ""},
-	{"4 no retransmission, same connection, pipelining", "framing.no-retransmission framing.pipelined framing.split binding.*", ""},
+	{"4 no retransmission, same connection, pipelining", "framing.no-retransmission framing.pipelined framing.mixed framing.split binding.*", ""},
 	{"5 close ends the allocation", "framing.close-ends-allocation", ""},
 	{"6 401, 438, 400", "auth.challenge auth.wrong-password auth.unknown-user auth.stale-nonce auth.missing-* auth.*-unsigned", ""},
 	{"7 realm compared, fresh nonces", "auth.realm auth.fresh-nonce", "auth.realm auth.fresh-nonce"},
@@ -103,8 +103,11 @@ func TestTurngate(t *testing.T) {
 		_ = c.explain(&b)
 		t.Error(b.String())
 	}
-	compare(t, &c)
+	compare(t, &c, "")
 }
+
+// chance are those that depend on who else takes ports just then: pion opens no socket for one that it reserves.
+const chance = "allocate.reservation allocate.reservation-once allocate.even-port"
 
 func TestPion(t *testing.T) {
 	t.Parallel()
@@ -117,7 +120,7 @@ func TestPion(t *testing.T) {
 			}
 		}
 	}
-	compare(t, &c)
+	compare(t, &c, chance)
 }
 
 // An expired permission does not keep pion from relaying through a bound channel. It takes five minutes to see
@@ -159,7 +162,7 @@ func TestCoturn(t *testing.T) {
 	if n := c.tcp.Count(conformance.Pass); n < 100 {
 		t.Errorf("%d tests pass", n)
 	}
-	for _, difference := range differences(t, &c) {
+	for _, difference := range differences(t, &c, "") {
 		t.Log(difference)
 	}
 }
@@ -167,14 +170,14 @@ func TestCoturn(t *testing.T) {
 const document = "../../docs/conformance.md"
 
 // compare holds the table in the document against what was found just now.
-func compare(t *testing.T, c *column) {
+func compare(t *testing.T, c *column, except string) {
 	t.Helper()
-	for _, difference := range differences(t, c) {
+	for _, difference := range differences(t, c, except) {
 		t.Errorf("docs/conformance.md: %s; make it anew: go run ./internal/conformtable -slow -write docs/conformance.md", difference)
 	}
 }
 
-func differences(t *testing.T, c *column) (list []string) {
+func differences(t *testing.T, c *column, except string) (list []string) {
 	t.Helper()
 	documented := documented(t, c.name)
 	for _, test := range conformance.Tests() {
@@ -183,7 +186,7 @@ func differences(t *testing.T, c *column) (list []string) {
 		switch {
 		case !ok || said == "":
 			list = append(list, test.ID+" is missing")
-		case test.Slow:
+		case test.Slow, matches(except, test.ID):
 		case said != emphasis(c.outcome(test.ID)):
 			list = append(list, fmt.Sprintf("%s: %s says %s, now it is %s", test.ID, c.name, said, c.outcome(test.ID)))
 		}
