@@ -265,3 +265,20 @@ func TestRealmAndNonce(t *testing.T) {
 		})
 	}
 }
+
+// An allocation that was given back takes nothing of the next one on the same connection with it.
+func TestAllocateAgain(t *testing.T) {
+	srv := newTestServer(t, offerTCP)
+	for _, protocol := range []byte{17, 6} {
+		c := newPlainClient(t, srv)
+		for i := range 200 {
+			if _, err := allocateWith(context10(t), c, protocol); err != nil {
+				t.Fatalf("protocol %d, allocation %d: %v", protocol, i, err)
+			}
+			if _, err := c.Refresh(context10(t), 0); err != nil {
+				t.Fatalf("protocol %d, giving back %d: %v", protocol, i, err)
+			}
+		}
+	}
+	expectAllocations(t, srv, 0)
+}

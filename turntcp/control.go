@@ -151,11 +151,11 @@ func (g *relayGenerator) give(f *flow) {
 	if g.lastTCP != nil {
 		f.tcp, g.lastTCP = g.lastTCP, nil
 		f.lives, f.dies = context.WithCancel(g.conn.srv.stop)
-		f.tcp.deliver, f.tcp.drained = f.accepted, f.end
+		f.tcp.deliver, f.tcp.drained, f.tcp.conn = f.accepted, f.end, f.conn
 		return
 	}
 	f.relay, f.reserved, g.last = g.last, g.reserved, nil
-	f.relay.deliver, f.relay.deliverAlone, f.relay.drained = f.down, f.downAlone, f.end
+	f.relay.deliver, f.relay.deliverAlone, f.relay.drained, f.relay.conn = f.down, f.downAlone, f.end, f.conn
 }
 
 func (g *relayGenerator) Validate() error { return nil }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -23,6 +24,7 @@ type relay struct {
 	deliver      func(*inbox)
 	deliverAlone func(netip.AddrPort, *letter, int) // of an IPv6 relay
 	drained      func()
+	conn         *conn
 
 	batching // what reads and writes need to have at hand
 	failures int
@@ -46,8 +48,22 @@ func (r *relay) ReadFrom([]byte) (int, net.Addr, error) {
 	if r.drained != nil {
 		r.drained()
 		r.drained = nil
+		r.conn.leaveDeleted(err)
 	}
 	return 0, nil, err
+}
+
+// leaveDeleted ends pion's goroutine that reads a relay, where pion has deleted the allocation and so
+// closed the relay. If it got the error it would delete once more whatever allocation the connection has
+// by then: a client that gives one back and takes another would lose that, too. At the connection's
+// end pion only closes the relays, and it is the error that deletes.
+func (c *conn) leaveDeleted(err error) {
+	c.mu.Lock()
+	stands := c.reason == nil
+	c.mu.Unlock()
+	if stands && errors.Is(err, net.ErrClosed) {
+		runtime.Goexit()
+	}
 }
 
 // Close frees the port. The bit goes first: once the socket is closed the port may be another's.

@@ -28,6 +28,7 @@ type tcpRelay struct {
 	// Set when the relay belongs to an allocation, before pion accepts.
 	deliver func(net.Conn)
 	drained func()
+	conn    *conn
 }
 
 // openTCP returns a relay on any free port.
@@ -92,6 +93,7 @@ func (r *tcpRelay) Accept() (net.Conn, error) {
 			if r.drained != nil {
 				r.drained()
 				r.drained = nil
+				r.conn.leaveDeleted(err)
 			}
 			return nil, err
 		}

@@ -35,6 +35,8 @@ func TestUclient(t *testing.T) {
 		{"tls, RTP and RTCP on ports in a row", "tls", allowLoopback, []string{"-w", testPassword}, true},
 		{"tcp, RTP and RTCP, relay to relay", "tcp", nil, []string{"-y", "-w", testPassword}, false},
 		{"tcp, IPv6, relay to relay", "tcp", allowLoopback6, []string{"-x", "-y", "-w", testPassword}, false},
+		{"tcp, streams (RFC 6062)", "tcp", offerTCP, []string{"-T", "-w", testPassword}, false},
+		{"tls, streams (RFC 6062)", "tls", offerTCP, []string{"-T", "-w", testPassword}, false},
 		{"tcp, REST secret", "tcp", func(c *Config) {
 			allowLoopback(c)
 			c.Credentials = RESTCredentials("the next secret", secret)
