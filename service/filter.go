@@ -18,6 +18,14 @@ type Filter struct {
 	Peer   string
 }
 
+// Check says what is wrong with it: which field, by the name of the flag, and why.
+func (f Filter) Check() error {
+	if _, err := parseFilter(f.query()); err != nil {
+		return fmt.Errorf("--%w", err)
+	}
+	return nil
+}
+
 func (f Filter) query() string {
 	q := make(url.Values)
 	for key, text := range map[string]string{"user": f.User, "client": f.Client, "relay": f.Relay, "peer": f.Peer} {

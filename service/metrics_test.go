@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,7 +56,9 @@ func series(t *testing.T, text, name string) float64 {
 // What an allocation has relayed stays in the sums when it has ended; neither its user nor an address
 // is a label.
 func TestMetrics(t *testing.T) {
-	r := serve(t, func(_ string, flags map[string][]string) { flags["metrics"] = []string{"127.0.0.1:0"} })
+	r := serve(t, func(dir string, flags map[string][]string) {
+		flags["metrics"], flags["audit"] = []string{"127.0.0.1:0"}, []string{filepath.Join(dir, "audit")}
+	})
 	url := "http://" + r.metricsAddress(t)
 	if status, text := get(t, url+"/healthz"); status != 200 || text != "ok\n" {
 		t.Errorf("healthz: %d %q", status, text)
@@ -79,6 +83,22 @@ func TestMetrics(t *testing.T) {
 	if err := client.CreatePermission(t.Context(), netip.MustParseAddr("169.254.169.254")); err == nil {
 		t.Error("the metadata service is permitted")
 	}
+	stranger := r.client(t, "mallory", "x", nil)
+	if _, err := stranger.Allocate(t.Context()); err == nil {
+		t.Error("a stranger has an allocation")
+	}
+	stranger.Close()
+	noTLS, err := net.Dial("tcp", r.tls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer noTLS.Close()
+	if _, err := io.Copy(noTLS, strings.NewReader("this is no TLS")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, noTLS); err != nil { // until it is closed
+		t.Logf("without TLS: %v", err)
+	}
 	number, err := client.Bind(t.Context(), peer.LocalAddr().(*net.UDPAddr).AddrPort())
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +115,9 @@ func TestMetrics(t *testing.T) {
 		for name, want := range map[string]float64{
 			"turngate_allocations": live, "turngate_allocations_total": 1, `turngate_relayed_packets_total{direction="up"}`: 1,
 			`turngate_relayed_bytes_total{direction="up"}`: 100, `turngate_dropped_packets_total{reason="too_old"}`: 0, "turngate_draining": 0,
+			`turngate_authentication_failures_total{reason="unknown user"}`: 1, "turngate_tls_handshake_failures_total": 1,
+			`turngate_closed_connections_total{reason="tls_handshake"}`: 1, "turngate_audit_lost_records_total": 0,
+			"turngate_audit_trouble": 0,
 		} {
 			if got := series(t, text, name); got != want {
 				t.Errorf("%s is %v, want %v", name, got, want)
@@ -103,7 +126,13 @@ func TestMetrics(t *testing.T) {
 		if !strings.Contains(text, "turngate_refused_peers_total{reason=") || !strings.Contains(text, "go_goroutines") {
 			t.Error("no refused peer, or nothing of Go")
 		}
-		if strings.Contains(text, "alice") || strings.Contains(text, "127.0.0.1") {
+		if live == 0 && series(t, text, `turngate_ended_allocations_total{reason="client_closed"}`) != 1 {
+			t.Error("the allocation's end is not counted")
+		}
+		if got := series(t, text, "turngate_client_rtt_seconds_count"); runtime.GOOS == "linux" && got != 1-live {
+			t.Errorf("%v round trips, want %v", got, 1-live)
+		}
+		if strings.Contains(text, "alice") || strings.Contains(text, "mallory") || strings.Contains(text, "127.0.0.1") {
 			t.Error("a user or an address is in the metrics")
 		}
 	}

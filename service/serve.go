@@ -28,15 +28,13 @@ type Process struct {
 // error says why there never was a server, or what could not be closed. A signal must not end ctx,
 // too: it would count twice.
 func Serve(ctx context.Context, c *Config, p Process) error {
-	logs, err := openLogs(c, p)
+	s, err := newService(c, p)
 	if err != nil {
 		return err
 	}
-	s := &service{config: c, log: logs.log, logs: logs, ledger: newLedger()}
-	s.live.current.Store(c.initial)
 	addrs, err := s.start()
 	if err != nil {
-		return errors.Join(err, logs.close())
+		return errors.Join(err, s.logs.close())
 	}
 	if p.Ready != nil {
 		p.Ready(addrs)
@@ -50,7 +48,17 @@ func Serve(ctx context.Context, c *Config, p Process) error {
 	s.watch.close()
 	s.door.close()
 	s.log.Info("stopped")
-	return errors.Join(err, logs.close())
+	return errors.Join(err, s.logs.close())
+}
+
+func newService(c *Config, p Process) (*service, error) {
+	logs, err := openLogs(c, p)
+	if err != nil {
+		return nil, err
+	}
+	s := &service{config: c, log: logs.log, logs: logs, ledger: newLedger()}
+	s.live.current.Store(c.initial)
+	return s, nil
 }
 
 // service is one run of Serve.

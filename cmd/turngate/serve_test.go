@@ -184,6 +184,10 @@ func TestServeUclient(t *testing.T) {
 func uclient(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	return uclientUntil(ctx, args...)
+}
+
+func uclientUntil(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, peers.Find("turnutils_uclient"), args...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()

@@ -53,6 +53,9 @@ func (c *sessionsCmd) Run(ctx context.Context, std stdio) error {
 	case kills:
 		return c.kill(ctx, server, std.out)
 	}
+	if err := filter.Check(); err != nil {
+		return usageError{err}
+	}
 	sessions, err := server.Sessions(ctx, filter)
 	if err != nil {
 		return err
