@@ -16,6 +16,7 @@ var drawing = map[string]string{
 	"internal/arrows":       "",
 	"internal/relaybench":   "turntcp internal/peers",
 	"internal/conformtable": "harness/conformance turntcp internal/peers",
+	"internal/knownanswers": "harness/loadgen harness/measure harness/report harness/sizing",
 	"internal/flatyaml":     "",
 
 	// mechanisms
