@@ -25,6 +25,7 @@ type processTree struct {
 //	proc.cpu_cores          CPU time of the process itself, per second
 //	proc.helpers_cpu_cores  that of its descendants
 //	proc.rss_bytes          resident memory, all together; shared pages count for each
+//	proc.largest_rss_bytes  that of the largest one
 //	proc.fds, proc.fd_limit descriptors of the process itself, and how many it may have
 //	proc.processes          how many there are
 //	host.cpu_cores          CPU time of the whole machine, everything on it, per second
@@ -55,7 +56,9 @@ func (t *processTree) Sample(context.Context) (map[string]float64, error) {
 		if err != nil {
 			continue // it has ended meanwhile
 		}
-		values["proc.rss_bytes"] += float64(stat.ResidentMemory())
+		rss := float64(stat.ResidentMemory())
+		values["proc.rss_bytes"] += rss
+		values["proc.largest_rss_bytes"] = max(values["proc.largest_rss_bytes"], rss)
 		u := used{cpu: stat.CPUTime(), switches: switches(p)}
 		uses[p.PID] = u
 		// One that is new has used what it has since it was made, which is since the last look.

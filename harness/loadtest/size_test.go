@@ -99,3 +99,16 @@ func TestDoubtful(t *testing.T) {
 		t.Errorf("%d objectives of opening, %d of what is open", len(opening), len(steady))
 	}
 }
+
+// Where tunnels wait, fewer open than are offered: all that there are to replace are waiting.
+func TestKeptUp(t *testing.T) {
+	for _, c := range []struct {
+		opened int
+		want   string
+	}{{10 + 60, ""}, {10 + 58, ""}, {10 + 40, "of 20 tunnels per second 13.3 opened"}} {
+		s := measure.Step{Calls: 10, Seconds: 3, Tunnels: measure.Tunnels{Wanted: 70, Opened: c.opened}}
+		if got := keptUp(s, 20); got != c.want {
+			t.Errorf("%d opened: %q, want %q", c.opened, got, c.want)
+		}
+	}
+}

@@ -90,6 +90,7 @@ type run struct {
 	start   time.Time
 	direct  Load
 	proxied Load
+	dialed  time.Duration // what the first tunnel took
 	rows    *rows
 	keeper  *keeper
 
@@ -185,7 +186,9 @@ func (r *run) tryOut(ctx context.Context) error {
 		dial loadgen.Dial
 	}{{"without the proxy, which the far ends and the baseline need", r.Direct}, {"through the proxy", r.Proxied}} {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+		begun := time.Now()
 		conn, _, err := way.dial(ctx)
+		r.dialed = time.Since(begun)
 		cancel()
 		if err != nil {
 			return fmt.Errorf("the TURN server %s: %w", way.name, err)

@@ -198,6 +198,7 @@ type Size struct {
 	GaveWay     string       `json:"gave_way"`       // what limited it, in words
 	Why         []string     `json:"why"`            // the evidence
 	AtLeast     bool         `json:"at_least"`       // the search ended before the proxy did
+	Logins      Logins       `json:"logins"`
 	Model       []Term       `json:"model,omitempty"`
 	ModelR2     float64      `json:"model_r2,omitempty"`
 	Formula     string       `json:"model_formula,omitempty"` // the terms that are significant
@@ -207,6 +208,14 @@ type Size struct {
 	Binding     string       `json:"binding"` // name of the constraint that decides
 	Sentence    string       `json:"sentence"`
 	Validation  *Validation  `json:"validation,omitempty"`
+}
+
+// Logins is how fast tunnels open.
+type Logins struct {
+	PerSecond float64 `json:"tunnels_per_s"` // 0: not known
+	AtLeast   bool    `json:"at_least"`
+	Legs      float64 `json:"connects_per_tunnel"`
+	GaveWay   string  `json:"gave_way"`
 }
 
 // A Validation compares what the cost model says of a load that it was not fitted on with what that
@@ -222,6 +231,7 @@ type Validation struct {
 	High      float64   `json:"predicted_high"`
 	Beyond    []string  `json:"beyond,omitempty"` // terms that are well beyond what the model was fitted on
 	Measured  []float64 `json:"measured_cores"`
+	Void      []float64 `json:"void_cores,omitempty"` // of runs that say nothing, because the machine had no CPU left or the load was not there
 }
 
 // A Term of the cost model: cores of proxy CPU per unit.

@@ -17,9 +17,19 @@ func sizeText(b *strings.Builder, s *measure.Size) {
 		}
 		fmt.Fprintf(b, "  %s\n", w)
 	}
+	if l := s.Logins; l.PerSecond > 0 {
+		fmt.Fprintf(b, "tunnels that open per second: %s%.3g, %.3g CONNECTs each; what gave way: %s\n", atLeast(l.AtLeast), l.PerSecond, l.Legs, l.GaveWay)
+	}
 	constraintsText(b, s.Constraints)
 	modelText(b, s)
 	validationText(b, s.Validation)
+}
+
+func atLeast(bound bool) string {
+	if bound {
+		return "at least "
+	}
+	return ""
 }
 
 func constraintsText(b *strings.Builder, list []measure.Constraint) {
@@ -67,5 +77,8 @@ func validationText(b *strings.Builder, v *measure.Validation) {
 	fmt.Fprintf(b, "\npredicted before it was measured, for %s:\n  %.3f cores (95 %% between %.3f and %.3f)\nmeasured:\n", v.Mix, v.Predicted, v.Low, v.High)
 	for i, got := range v.Measured {
 		fmt.Fprintf(b, "  %d. %.3f cores: the prediction is off by %+.1f %%\n", i+1, got, 100*(v.Predicted/got-1))
+	}
+	for _, got := range v.Void {
+		fmt.Fprintf(b, "  void: %.3f cores, but this machine had no CPU left, or the load was not there\n", got)
 	}
 }

@@ -41,6 +41,9 @@ func GaveWay(e Evidence) (name string, why []string) {
 		return "nothing: the search ended before", nil
 	}
 	if e.Void {
+		if busy(e) {
+			return TheMachine, append(slices.Clone(f.Reasons), busyWords(e))
+		}
 		return TheGenerator, f.Reasons
 	}
 	why = append(why, fmt.Sprintf("%s: %s", f.Name, strings.Join(f.Reasons, "; ")))
@@ -57,8 +60,8 @@ func GaveWay(e Evidence) (name string, why []string) {
 	switch share, offered := carried(f); {
 	case known && e.Cores > 0 && used >= full*e.Cores:
 		return CPU, append(why, fmt.Sprintf("it can use %.3g", e.Cores))
-	case e.CPUs > 0 && f.Figures["mean_host.cpu_cores"] >= 0.95*float64(e.CPUs):
-		return TheMachine, append(why, fmt.Sprintf("%.2f of %d cores of this machine were busy", f.Figures["mean_host.cpu_cores"], e.CPUs))
+	case busy(e):
+		return TheMachine, append(why, busyWords(e))
 	case e.Logins:
 		return HelperQueue, append(why, "CONNECTs wait"+ifKnown(known, ", though there is CPU left"))
 	case share < 0.97:
@@ -67,6 +70,15 @@ func GaveWay(e Evidence) (name string, why []string) {
 		return DelayOnly, append(why, fmt.Sprintf("with %d calls the proxy adds %.1f ms at the median", e.Rest.Calls, e.Rest.Figures["added_p50_ms"]))
 	}
 	return delayUnknown(e, why)
+}
+
+// busy tells that this machine had nothing left.
+func busy(e Evidence) bool {
+	return e.CPUs > 0 && e.Failed.Figures["mean_host.cpu_cores"] >= 0.95*float64(e.CPUs)
+}
+
+func busyWords(e Evidence) string {
+	return fmt.Sprintf("%.2f of %d cores of this machine were busy", e.Failed.Figures["mean_host.cpu_cores"], e.CPUs)
 }
 
 // delayUnknown is delay where the proxy's CPU is not known: delay at the smallest load is not of load.

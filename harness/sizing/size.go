@@ -84,6 +84,7 @@ func Size(p Proxy, d measure.Demand) measure.Size {
 	p.setDefaults()
 	s := measure.Size{
 		Capacity: p.Capacity.Calls, Confirmed: p.Capacity.Confirmed(), AtLeast: p.Capacity.AtLeast, GaveWay: p.GaveWay, Demand: d,
+		Logins: measure.Logins{PerSecond: p.Logins, AtLeast: p.LoginsAtLeast, Legs: p.Legs, GaveWay: p.LoginsGaveWay},
 	}
 	if p.Model != nil {
 		s.Model, s.ModelR2, s.Formula = p.Model.Terms, p.Model.R2, p.Model.String()

@@ -141,6 +141,7 @@ func TestGaveWay(t *testing.T) {
 	}{
 		{"nothing", Evidence{}, "nothing: the search ended before", ""},
 		{"generator", Evidence{Void: true, Failed: step("the generator was late", nil)}, TheGenerator, "the generator was late"},
+		{"generator on a busy machine", Evidence{Void: true, CPUs: 2, Failed: step("the generator was late", map[string]float64{"mean_host.cpu_cores": 1.97})}, TheMachine, "late; 1.97 of 2 cores"},
 		{"CPU", Evidence{Cores: 1, CPUs: 2, Failed: step(slow, map[string]float64{"mean_proc.cpu_cores": 0.97, "mean_host.cpu_cores": 2, "mean_received_pps": 800})}, CPU, "the proxy took 0.97 cores"},
 		{"machine", Evidence{Cores: 2, CPUs: 2, Failed: step(slow, map[string]float64{"mean_proc.cpu_cores": 0.7, "mean_host.cpu_cores": 1.95, "mean_received_pps": 800})}, TheMachine, "1.95 of 2 cores"},
 		{"bit rate", Evidence{Cores: 2, CPUs: 2, Failed: step(slow, map[string]float64{"mean_proc.cpu_cores": 0.1, "mean_host.cpu_cores": 0.5, "mean_received_pps": 500})}, Throughput, "of 10.0 Mbit/s offered (payload, both ways) 5.0 went through while it lasted, and there is CPU left"},
