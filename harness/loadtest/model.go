@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -117,11 +116,16 @@ func (z *sizer) point(s measure.Step, p loadgen.Profile) {
 }
 
 // telling says whether a step shows what its load costs the proxy. A generator that was late spoils
-// delays, but if all was sent in the end, it cost what it costs. Where the machine has nothing left, a
-// proxy takes less than it would: it is woken late and finds more to do each time.
+// delays, but if all was sent in the end, it cost what it costs. A proxy that has to wait for a CPU takes
+// less than it would: it finds more to do each time that it gets one.
 func telling(s measure.Step) bool {
-	g, cpus := s.Generator, float64(runtime.NumCPU())
-	return g.Sent >= 0.99 && g.Coverage > 0 && s.Tunnels.Opened >= s.Calls*9/10 && s.Figures["mean_host.cpu_cores"] < 0.97*cpus
+	g := s.Generator
+	return g.Sent >= 0.99 && g.Coverage > 0 && s.Tunnels.Opened >= s.Calls*9/10 && !starved(s)
+}
+
+// starved tells that a proxy waited for a CPU for as long as it had one.
+func starved(s measure.Step) bool {
+	return s.Figures["mean_proc.waited_cores"] > max(0.02, s.Figures["mean_proc.cpu_cores"])
 }
 
 // cpu is that of the proxy with its helpers.

@@ -9,7 +9,7 @@ import (
 )
 
 // used is what a process has used since it began.
-type used struct{ cpu, switches float64 }
+type used struct{ cpu, switches, waited float64 }
 
 // A processTree watches a process and its descendants: Squid's workers, authentication helpers.
 type processTree struct {
@@ -26,6 +26,7 @@ type processTree struct {
 //	proc.helpers_cpu_cores  that of its descendants
 //	proc.rss_bytes          resident memory, all together; shared pages count for each
 //	proc.largest_rss_bytes  that of the largest one
+//	proc.waited_cores       time that the process's first thread could have run and did not, per second
 //	proc.fds, proc.fd_limit descriptors of the process itself, and how many it may have
 //	proc.processes          how many there are
 //	host.cpu_cores          CPU time of the whole machine, everything on it, per second
@@ -59,7 +60,7 @@ func (t *processTree) Sample(context.Context) (map[string]float64, error) {
 		rss := float64(stat.ResidentMemory())
 		values["proc.rss_bytes"] += rss
 		values["proc.largest_rss_bytes"] = max(values["proc.largest_rss_bytes"], rss)
-		u := used{cpu: stat.CPUTime(), switches: switches(p)}
+		u := used{cpu: stat.CPUTime(), switches: switches(p), waited: waited(p)}
 		uses[p.PID] = u
 		// One that is new has used what it has since it was made, which is since the last look.
 		sum := &helpers
@@ -69,6 +70,7 @@ func (t *processTree) Sample(context.Context) (map[string]float64, error) {
 		}
 		sum.cpu += u.cpu - t.last[p.PID].cpu
 		sum.switches += u.switches - t.last[p.PID].switches
+		sum.waited += u.waited - t.last[p.PID].waited
 	}
 	if m, err := t.fs.Meminfo(); err == nil && m.MemTotalBytes != nil {
 		values["host.memory_bytes"] = float64(*m.MemTotalBytes)
@@ -80,6 +82,7 @@ func (t *processTree) Sample(context.Context) (map[string]float64, error) {
 		}
 		values["proc.cpu_cores"] = own.cpu / seconds
 		values["proc.helpers_cpu_cores"] = helpers.cpu / seconds
+		values["proc.waited_cores"] = own.waited / seconds
 		values["proc.switches_per_s"] = (own.switches + helpers.switches) / seconds
 	}
 	t.last, t.busy, t.at = uses, busy, now
@@ -93,6 +96,15 @@ func switches(p procfs.Proc) float64 {
 		return 0
 	}
 	return float64(s.VoluntaryCtxtSwitches + s.NonVoluntaryCtxtSwitches)
+}
+
+// waited is the time in seconds that a process's first thread spent in the run queue.
+func waited(p procfs.Proc) float64 {
+	s, err := p.Schedstat()
+	if err != nil {
+		return 0
+	}
+	return float64(s.WaitingNanoseconds) / 1e9
 }
 
 // busySeconds is what all CPUs together have spent on anything; 0 if it is not known.

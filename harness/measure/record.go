@@ -231,7 +231,7 @@ type Validation struct {
 	High      float64   `json:"predicted_high"`
 	Beyond    []string  `json:"beyond,omitempty"` // terms that are well beyond what the model was fitted on
 	Measured  []float64 `json:"measured_cores"`
-	Void      []float64 `json:"void_cores,omitempty"` // of runs that say nothing, because the machine had no CPU left or the load was not there
+	Void      []float64 `json:"void_cores,omitempty"` // of runs that say nothing, because the proxy had to wait for a CPU or the load was not there
 }
 
 // A Term of the cost model: cores of proxy CPU per unit.

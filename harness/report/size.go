@@ -79,6 +79,6 @@ func validationText(b *strings.Builder, v *measure.Validation) {
 		fmt.Fprintf(b, "  %d. %.3f cores: the prediction is off by %+.1f %%\n", i+1, got, 100*(v.Predicted/got-1))
 	}
 	for _, got := range v.Void {
-		fmt.Fprintf(b, "  void: %.3f cores, but this machine had no CPU left, or the load was not there\n", got)
+		fmt.Fprintf(b, "  void: %.3f cores, but the proxy had to wait for a CPU, or the load was not there\n", got)
 	}
 }
