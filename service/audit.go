@@ -25,7 +25,8 @@ type record struct {
 	Created       *time.Time `json:"created,omitempty"`
 	Peer          string     `json:"peer,omitempty"`
 	By            string     `json:"by,omitempty"`
-	Code          int        `json:"code,omitempty"` // of the response
+	Control       uint64     `json:"control,omitempty"` // of a stream: the connection that has the allocation
+	Code          int        `json:"code,omitempty"`    // of the response
 	Reason        string     `json:"reason,omitempty"`
 	Detail        string     `json:"detail,omitempty"`
 	*Usage
@@ -74,6 +75,13 @@ func (a *audit) peer(p turntcp.PeerPermission) {
 	if a != nil {
 		a.write(record{Msg: "peer permitted", Identity: identify(p.ConnInfo, p.User, a.realm), Relay: p.Relay.String(),
 			Peer: peerName(p.Peer), By: p.By})
+	}
+}
+
+func (a *audit) stream(s turntcp.StreamStart) {
+	if a != nil {
+		a.write(record{Msg: "stream bound", Identity: identify(s.ConnInfo, s.User, a.realm), Control: s.Control,
+			Relay: s.Relay.String(), Peer: peerName(s.Peer)})
 	}
 }
 

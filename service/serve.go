@@ -155,6 +155,7 @@ func (s *service) hooks() turntcp.Hooks {
 		OnAllocationEnd:     func(a turntcp.AllocationStats) { ledger.end(a); audit.ended(a) },
 		OnAllocationRefused: func(r turntcp.AllocationRefusal) { ledger.refused.add(r.Reason); audit.refused(r) },
 		OnPeer:              audit.peer,
+		OnStream:            audit.stream,
 		OnPeerRefused:       func(r turntcp.PeerRefusal) { ledger.peersRefused.add(r.Reason); audit.peerRefused(r) },
 		OnAuthRejected:      func(r turntcp.AuthRejection) { ledger.rejected.add(r.Reason); audit.rejected(r) },
 		OnConnectionEnd:     func(e turntcp.ConnectionEnd) { ledger.closed.add(string(e.Reason)) },

@@ -14,6 +14,7 @@ type Hooks struct {
 	OnAllocationRefused func(AllocationRefusal)
 	OnPeer              func(PeerPermission) // every peer of an allocation, when it is permitted for the first time
 	OnPeerRefused       func(PeerRefusal)    // every permission, channel or stream that was refused with 403
+	OnStream            func(StreamStart)    // every stream for which a client has made a connection
 	OnAuthRejected      func(AuthRejection)
 	OnConnectionEnd     func(ConnectionEnd) // also of one that was refused
 
@@ -36,6 +37,16 @@ type PeerPermission struct {
 	Relay netip.AddrPort
 	Peer  netip.AddrPort // its port is that of the request, which is 0 where all are meant
 	By    string         // ByPermission, ByChannel, ByConnect or ByAccept
+}
+
+// A StreamStart is a connection that a client has made for a stream (RFC 6062). The peer's traffic stands in
+// what is told of the allocation.
+type StreamStart struct {
+	ConnInfo        // of the stream's connection
+	Control  uint64 // the number of that which has the allocation
+	User     string
+	Relay    netip.AddrPort
+	Peer     netip.AddrPort
 }
 
 // A PeerRefusal is a permission or channel that a client was refused.

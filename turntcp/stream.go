@@ -234,6 +234,9 @@ func (c *conn) bindStream() bool {
 		return false
 	}
 	c.stream = s
+	if hook := c.srv.cfg.OnStream; hook != nil {
+		hook(StreamStart{ConnInfo: c.info(), Control: s.flow.conn.id, User: s.flow.user, Relay: s.flow.addr(), Peer: s.peer})
+	}
 	c.reply(c.request, c.key, stun.ClassSuccessResponse, connectionID(id))
 	return true
 }

@@ -132,7 +132,11 @@ func tcpAllocated(t *testing.T, srv *testServer, transport string) (*testClient,
 func TestTCPConnect(t *testing.T) {
 	for _, transport := range transports {
 		t.Run(transport, func(t *testing.T) {
-			srv := newTestServer(t, offerTCP)
+			started := make(chan StreamStart, 10)
+			srv := newTestServer(t, func(c *Config) {
+				offerTCP(c)
+				c.OnStream = func(s StreamStart) { started <- s }
+			})
 			c, relayed := tcpAllocated(t, srv, transport)
 			at, conns := tcpPeer(t)
 			id, err := connect(t, c, at)
@@ -154,6 +158,9 @@ func TestTCPConnect(t *testing.T) {
 			_ = peer.SetDeadline(time.Now().Add(10 * time.Second))
 			exchange(t, data, peer, "hello")
 			exchange(t, data, peer, strings.Repeat("0123456789abcdef", 1<<16)) // 1 MB
+			if s := <-started; s.Client.String() != data.LocalAddr().String() || s.Control != 1 || s.User != testUser || s.Relay != relayed || s.Peer != at {
+				t.Errorf("told of %+v, want the connection from %v", s, data.LocalAddr())
+			}
 			if _, err := bind(t, srv, transport, ClientConfig{}, id); refusal(t, err) != 400 {
 				t.Errorf("a second connection for the stream: got %v, want 400", err)
 			}

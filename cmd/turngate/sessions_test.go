@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -87,6 +88,16 @@ func TestServeSessions(t *testing.T) {
 	cancel()
 	<-done
 	s.end(t)
+	audit, err := os.ReadFile(filepath.Join(s.dir, "audit"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Both ends have an allocation, and each stream a connection from either.
+	for msg, least := range map[string]int{"peer permitted": 4, "stream bound": 4, "killed": 3} {
+		if got := strings.Count(string(audit), `"msg":"`+msg+`"`); got < least {
+			t.Errorf("%d times %q in the audit log, want %d at least", got, msg, least)
+		}
+	}
 	if status, _, errs := sessions(t, control); status != exitFail || !strings.Contains(errs, "does a server run with --control "+control+"?") {
 		t.Errorf("without a server: exit status %d, %s", status, errs)
 	}
