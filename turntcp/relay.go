@@ -58,10 +58,13 @@ func (r *relay) ReadFrom([]byte) (int, net.Addr, error) {
 // by then: a client that gives one back and takes another would lose that, too. At the connection's
 // end pion only closes the relays, and it is the error that deletes.
 func (c *conn) leaveDeleted(err error) {
+	if !errors.Is(err, net.ErrClosed) {
+		return
+	}
 	c.mu.Lock()
 	stands := c.reason == nil
 	c.mu.Unlock()
-	if stands && errors.Is(err, net.ErrClosed) {
+	if stands {
 		runtime.Goexit()
 	}
 }
