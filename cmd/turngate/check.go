@@ -125,7 +125,10 @@ func (c *checkCmd) check() (*diagnosis.Check, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--turn: %w", err)}
 	}
-	d, err := c.dialer()
+	if c.Proxy == "" {
+		return nil, usageError{errors.New("missing flags: --proxy=URL")}
+	}
+	d, err := c.dialer(context.Background())
 	if err != nil {
 		return nil, err
 	}

@@ -7,12 +7,11 @@ import (
 	"io"
 	"net"
 	"time"
-
-	"github.com/turngate/turngate/harness/matrix"
 )
 
 type connectCmd struct {
 	proxyFlags
+	findFlags
 	Timeout time.Duration `default:"30s" help:"For the way to the tunnel; a tunnel that stands lasts as long as it likes."`
 	Target  string        `arg:"" placeholder:"HOST:PORT" help:"Where the proxy is asked to connect to."`
 }
@@ -33,16 +32,22 @@ func (c *connectCmd) Run(ctx context.Context, std stdio) error {
 	if c.ProxyPasswordFile == "-" {
 		return usageError{errors.New("--proxy-password-file: standard input belongs to the tunnel")}
 	}
-	d, err := c.dialer()
+	conn, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	d.Timeout = c.Timeout
-	conn, err := d.DialContext(ctx, "tcp", c.Target)
-	if err != nil {
-		return hinted{err, matrix.Hint(err)}
-	}
 	return join(ctx, conn, std.in, std.out)
+}
+
+// open finds the way to the target and takes it.
+func (c *connectCmd) open(ctx context.Context) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	found, err := c.find(ctx, &c.proxyFlags, c.Target)
+	if err != nil {
+		return nil, err
+	}
+	return c.dial(ctx, &c.proxyFlags, found, c.Target)
 }
 
 // join copies both ways until the tunnel's other side closes or ctx ends. The goroutine that reads in

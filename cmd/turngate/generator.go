@@ -151,7 +151,7 @@ func (*loadMemberCmd) Run(std stdio) error {
 }
 
 func (s *memberSpec) test() (*loadtest.Test, error) {
-	dialer, err := s.Proxy.dialer()
+	dialer, err := s.Proxy.dialer(context.Background())
 	if err != nil {
 		return nil, err
 	}

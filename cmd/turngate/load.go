@@ -73,7 +73,7 @@ func (f *pathFlags) target(ctx context.Context) (*target, error) {
 	}
 	flags := proxyFlags{Proxy: f.Proxy, Auth: cmp.Or(f.Auth, "auto"), ProxyUser: f.ProxyUser, ProxyPasswordFile: f.ProxyPassword, Realm: f.Realm,
 		Keytab: f.Keytab, CCache: f.CCache, Krb5Conf: f.Krb5Conf, ProxyCA: f.ProxyCA}
-	d, err := flags.dialer()
+	d, err := flags.dialer(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -117,13 +117,13 @@ func (f *pathFlags) labTarget(ctx context.Context) (*target, error) {
 		return nil, errors.Join(err, proxies.Close())
 	}
 	t := &target{close: func() error { return errors.Join(proxies.Close(), server.Close()) }, generator: f.generatorFlags}
-	if err := f.fromLab(t, proxies, server, scheme); err != nil {
+	if err := f.fromLab(ctx, t, proxies, server, scheme); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
 }
 
-func (f *pathFlags) fromLab(t *target, proxies, server *child.Lab, scheme string) error {
+func (f *pathFlags) fromLab(ctx context.Context, t *target, proxies, server *child.Lab, scheme string) error {
 	auth := cmp.Or(map[string]string{"digest-sha256": "digest", "all": "auto"}[scheme], scheme)
 	i := slices.IndexFunc(proxies.Proxies, func(p lab.ProxyDocument) bool { return strings.HasPrefix(p.URL, "http:") })
 	if i < 0 {
@@ -133,7 +133,7 @@ func (f *pathFlags) fromLab(t *target, proxies, server *child.Lab, scheme string
 	flags := proxyFlags{Proxy: p.URL, Auth: auth, ProxyUser: proxies.User, ProxyPasswordFile: proxies.PasswordFile, Realm: proxies.Realm, Krb5Conf: proxies.Krb5Conf}
 	t.flags = flags
 	var err error
-	if t.dialer, err = flags.dialer(); err != nil {
+	if t.dialer, err = flags.dialer(ctx); err != nil {
 		return err
 	}
 	password, err := credentials.ReadSecret(server.TURN.PasswordFile)

@@ -50,6 +50,7 @@ type cli struct {
 	Sessions    sessionsCmd    `cmd:"" help:"List the calls of a running TURN server, or end some."`
 	Credential  credentialCmd  `cmd:"" help:"Print a user name and password for the TURN server that expire."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
+	PACChild    pacChildCmd    `cmd:"" name:"pac-child" hidden:""`
 }
 
 const description = `TURN over TCP and TLS through authenticating HTTP proxies: does it get through, and how well?

@@ -9,13 +9,15 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/turngate/turngate/harness/proxyfind"
 )
 
 // asProgram makes the test binary be turngate, for tests that need a process of its own.
 const asProgram = "TURNGATE_TEST_AS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	if os.Getenv(asProgram) != "" || len(os.Args) == 2 && os.Args[1] == proxyfind.ChildCommand {
 		main()
 	}
 	testscript.Main(m, map[string]func(){"turngate": main})

@@ -38,6 +38,7 @@ var drawing = map[string]string{
 
 	// witnesses
 	"harness/credentials":   "proxyconnect ntlm kerberos",
+	"harness/proxyfind":     "harness/credentials",
 	"harness/diagnosis":     "proxyconnect turntcp ntlm kerberos harness/credentials",
 	"harness/measure":       "",
 	"harness/probe":         "",
@@ -56,7 +57,7 @@ var drawing = map[string]string{
 	"harness/loadtest":    "proxyconnect turntcp harness/fleet harness/loadgen harness/measure harness/sizing",
 	"harness/conformance": "harness/credentials",
 	"harness/matrix":      "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
-	"cmd/turngate":        "harness/conformance internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report harness/watch harness/probe",
+	"cmd/turngate":        "harness/proxyfind harness/conformance internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report harness/watch harness/probe",
 }
 
 func TestArrows(t *testing.T) {
