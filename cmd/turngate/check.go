@@ -11,10 +11,12 @@ import (
 
 	"github.com/turngate/turngate/harness/credentials"
 	"github.com/turngate/turngate/harness/diagnosis"
+	"github.com/turngate/turngate/harness/proxyfind"
 )
 
 type checkCmd struct {
 	proxyFlags
+	findFlags
 	TURN             string          `name:"turn" required:"" placeholder:"URI" help:"turns:HOST:PORT or turn:HOST:PORT?transport=tcp."`
 	TURNUser         string          `name:"turn-user" required:"" placeholder:"USER" help:"User of the TURN server."`
 	TURNPasswordFile string          `name:"turn-password-file" placeholder:"FILE" help:"File with the TURN password on its first line; - is standard input. Else $$TURNGATE_TURN_PASSWORD."`
@@ -58,7 +60,7 @@ func (c *checkCmd) Run(ctx context.Context, std stdio, k *kong.Context) error {
 	if err := c.valid(); err != nil {
 		return err
 	}
-	check, err := c.check()
+	check, err := c.check(ctx)
 	if err != nil {
 		return err
 	}
@@ -67,7 +69,11 @@ func (c *checkCmd) Run(ctx context.Context, std stdio, k *kong.Context) error {
 		return err
 	}
 	defer files.close()
-	fmt.Fprintf(text, "turngate check: %s through %s\n\n", c.TURN, check.Dialer.Proxy)
+	title := c.TURN
+	if c.Proxy != "" {
+		title += " through " + c.Proxy
+	}
+	fmt.Fprintf(text, "turngate check: %s\n\n", title)
 	check.Progress = func(s diagnosis.Stage) {
 		if s.Outcome != diagnosis.NotReached {
 			fmt.Fprintln(text, s.Line())
@@ -117,7 +123,7 @@ func (c *checkCmd) valid() error {
 }
 
 // check is what the flags describe. Its errors are usage errors.
-func (c *checkCmd) check() (*diagnosis.Check, error) {
+func (c *checkCmd) check(ctx context.Context) (*diagnosis.Check, error) {
 	if c.ProxyPasswordFile == "-" && c.TURNPasswordFile == "-" {
 		return nil, usageError{errors.New("--turn-password-file: standard input holds the proxy's password")}
 	}
@@ -125,14 +131,11 @@ func (c *checkCmd) check() (*diagnosis.Check, error) {
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--turn: %w", err)}
 	}
-	if c.Proxy == "" {
-		return nil, usageError{errors.New("missing flags: --proxy=URL")}
-	}
-	d, err := c.dialer(context.Background())
+	finder, err := c.proxyFinder(ctx, &c.proxyFlags, t.Address)
 	if err != nil {
 		return nil, err
 	}
-	d.ALPN = []string{"stun.turn"}
+	finder.Timeout = min(c.Timeout, proxyfind.DefaultTimeout)
 	t.User, t.Password = c.TURNUser, credentials.Secret(os.Getenv(turnPasswordVariable))
 	if c.TURNPasswordFile != "" {
 		if t.Password, err = credentials.ReadSecret(c.TURNPasswordFile); err != nil {
@@ -153,5 +156,5 @@ func (c *checkCmd) check() (*diagnosis.Check, error) {
 			return nil, usageError{errors.New("--turn-fingerprint: the URI must be turns:, for a turn: server shows no key")}
 		}
 	}
-	return &diagnosis.Check{Dialer: d, TURN: t, Timeout: c.Timeout, TryAll: c.TryAll, Policy: c.Policy, Reconnect: c.Reconnect, Quick: c.Quick, Idle: c.Idle, Lifetime: c.Lifetime}, nil
+	return &diagnosis.Check{Find: finder, TURN: t, Timeout: c.Timeout, TryAll: c.TryAll, Policy: c.Policy, Reconnect: c.Reconnect, Quick: c.Quick, Idle: c.Idle, Lifetime: c.Lifetime}, nil
 }

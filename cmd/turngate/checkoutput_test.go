@@ -126,10 +126,10 @@ func TestCheckJUnit(t *testing.T) {
 	if err := xml.Unmarshal([]byte(b.read(t, b.path("junit.xml"))), &suite); err != nil {
 		t.Fatal(err)
 	}
-	if suite.Tests != 10 || suite.Failures != 1 || suite.Skipped != 5 || len(suite.Cases) != 10 {
-		t.Fatalf("got %+v, want ten stages, one failed, five not needed or not reached", suite)
+	if suite.Tests != 11 || suite.Failures != 1 || suite.Skipped != 5 || len(suite.Cases) != 11 {
+		t.Fatalf("got %+v, want eleven stages, one failed, five not needed or not reached", suite)
 	}
-	if c := suite.Cases[5]; c.Name != diagnosis.StageTunnel || c.Failure == nil || c.Failure.Type != "proxy.refused-after-auth" || !strings.Contains(c.Failure.Text, "hint: ") {
+	if c := suite.Cases[6]; c.Name != diagnosis.StageTunnel || c.Failure == nil || c.Failure.Type != "proxy.refused-after-auth" || !strings.Contains(c.Failure.Text, "hint: ") {
 		t.Errorf("got %+v, want the tunnel with its finding", c)
 	}
 }

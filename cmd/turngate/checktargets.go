@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,9 +31,9 @@ var notInTargets = []string{"help", "targets", "every", "metrics", "json", "juni
 const defaultTarget = "check" // the name of the target that the flags describe
 
 // targets are what is to be looked at. The error lists all that is wrong; it is a usage error.
-func (c *checkCmd) targets(k *kong.Context) ([]watch.Target, error) {
+func (c *checkCmd) targets(ctx context.Context, k *kong.Context) ([]watch.Target, error) {
 	if c.Targets == "" {
-		t, err := c.target(defaultTarget)
+		t, err := c.target(ctx, defaultTarget)
 		return []watch.Target{t}, err
 	}
 	flags := make(map[string]*kong.Flag)
@@ -54,7 +55,7 @@ func (c *checkCmd) targets(k *kong.Context) ([]watch.Target, error) {
 	names := make(map[string]string)
 	for _, item := range items {
 		*c = given
-		t, err := c.item(item, flags, names)
+		t, err := c.item(ctx, item, flags, names)
 		problems = append(problems, err)
 		targets = append(targets, t)
 	}
@@ -66,7 +67,7 @@ func (c *checkCmd) targets(k *kong.Context) ([]watch.Target, error) {
 
 // item is the target that an item describes. It writes the item's values into c, where the flags have
 // theirs; names holds where each name was given.
-func (c *checkCmd) item(item flatyaml.Item, flags map[string]*kong.Flag, names map[string]string) (watch.Target, error) {
+func (c *checkCmd) item(ctx context.Context, item flatyaml.Item, flags map[string]*kong.Flag, names map[string]string) (watch.Target, error) {
 	var problems []error
 	for key, list := range item.Values {
 		f := flags[key]
@@ -92,7 +93,7 @@ func (c *checkCmd) item(item flatyaml.Item, flags map[string]*kong.Flag, names m
 		problems = append(problems, fmt.Errorf("%s: the name %q was given at %s already", item.At, name, before))
 	}
 	names[name] = item.At
-	t, err := c.target(name)
+	t, err := c.target(ctx, name)
 	if err != nil {
 		problems = append(problems, fmt.Errorf("%s: %w", item.At, err))
 	}
@@ -100,12 +101,12 @@ func (c *checkCmd) item(item flatyaml.Item, flags map[string]*kong.Flag, names m
 }
 
 // target is what the flags describe.
-func (c *checkCmd) target(name string) (t watch.Target, err error) {
+func (c *checkCmd) target(ctx context.Context, name string) (t watch.Target, err error) {
 	if err := c.valid(); err != nil {
 		return t, err
 	}
 	t = watch.Target{Name: name, ProxyAccount: c.proxyAccount()}
-	if t.Check, err = c.check(); err != nil {
+	if t.Check, err = c.check(ctx); err != nil {
 		return t, err
 	}
 	t.TURNAccount = t.Check.TURN.User + " at " + t.Check.TURN.Address
@@ -125,6 +126,10 @@ func (c *checkCmd) proxyAccount() string {
 		return "user " + strings.ToLower(user)
 	case c.Keytab != "":
 		return "keytab " + c.Keytab
+	case c.Netrc != "":
+		return "netrc " + c.Netrc
+	case c.Proxy == "":
+		return "user of the environment"
 	}
 	return ""
 }

@@ -40,7 +40,7 @@ func (c *checkCmd) watch(ctx context.Context, std stdio, k *kong.Context) error 
 	if err := c.validWatch(); err != nil {
 		return err
 	}
-	targets, err := c.targets(k)
+	targets, err := c.targets(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (c *checkCmd) lookAt(ctx context.Context, targets []watch.Target, o *watchO
 			return nil
 		case <-hangup:
 		}
-		next, err := c.targets(k)
+		next, err := c.targets(ctx, k)
 		if err != nil {
 			fmt.Fprintf(o.err, "turngate: SIGHUP: nothing is changed: %v\n", err)
 			continue

@@ -56,19 +56,20 @@ func (f *findFlags) find(ctx context.Context, proxy *proxyFlags, target string) 
 }
 
 // dialerTo makes the dialer for a proxy that was found, with credentials only if they may go there.
-func (f *findFlags) dialerTo(ctx context.Context, proxy proxyFlags, found proxyfind.Found, way proxyfind.Way) (*proxyconnect.Dialer, error) {
+func (f *findFlags) dialerTo(ctx context.Context, proxy proxyFlags, found proxyfind.Found, way proxyfind.Way) (d *proxyconnect.Dialer, trusted bool, err error) {
 	proxy.Proxy, proxy.host = cmp.Or(proxy.Proxy, way.URL()), way.Host
 	if !found.Trusts(way, f.ProxyAllow) {
-		return proxy.bare()
+		d, err = proxy.bare()
+		return d, false, err
 	}
 	if proxy.ProxyUser == "" {
 		proxy.ProxyUser, proxy.found = found.User, found.Password
 	}
-	d, err := proxy.dialer(ctx)
+	d, err = proxy.dialer(ctx)
 	if err == nil && !found.Named() {
 		d.AllowBasicOverHTTP = false // whatever the flags say of the proxies that they name
 	}
-	return d, err
+	return d, true, err
 }
 
 // dial reaches a target by the ways that were found: the first whose proxy can be connected to, as
@@ -97,7 +98,7 @@ func dialDirect(ctx context.Context, found proxyfind.Found, target string) (net.
 }
 
 func (f *findFlags) dialThrough(ctx context.Context, proxy *proxyFlags, found proxyfind.Found, way proxyfind.Way, target string) (net.Conn, error) {
-	d, err := f.dialerTo(ctx, *proxy, found, way)
+	d, trusted, err := f.dialerTo(ctx, *proxy, found, way)
 	if err != nil {
 		return nil, err
 	}
@@ -105,12 +106,59 @@ func (f *findFlags) dialThrough(ctx context.Context, proxy *proxyFlags, found pr
 	switch {
 	case err == nil:
 		return conn, nil
-	case errors.Is(err, proxyconnect.ErrNoCommonScheme) && !found.Trusts(way, f.ProxyAllow):
+	case errors.Is(err, proxyconnect.ErrNoCommonScheme) && !trusted:
 		return nil, hinted{err, fmt.Sprintf("credentials go to a proxy that %s names only with --proxy-allow %s", found.Source, way.Address())}
 	case errors.Is(err, proxyconnect.ErrCleartext) && !found.Named():
 		return nil, hinted{err, "Basic sends the password in the clear only to a proxy that --proxy or the environment names"}
 	}
 	return nil, hinted{err, matrix.Hint(err)}
+}
+
+// A wayFinder is what check finds its proxy with.
+type wayFinder struct {
+	*proxyfind.Finder
+	flags findFlags
+	proxy proxyFlags
+	known map[proxyfind.Way]*proxyconnect.Dialer // made before the walk
+}
+
+// proxyFinder makes it. What is wrong with flags, files and variables is told here, before anything is
+// sent: a proxy of flag or environment gets its dialer, and for one of a PAC file the secrets are read.
+func (f *findFlags) proxyFinder(ctx context.Context, proxy *proxyFlags, target string) (*wayFinder, error) {
+	finder, err := f.finder(proxy)
+	if err != nil {
+		return nil, err
+	}
+	w := &wayFinder{Finder: finder, flags: *f, proxy: *proxy, known: make(map[proxyfind.Way]*proxyconnect.Dialer)}
+	if f.PAC != "" || f.WPAD {
+		return w, w.proxy.readSecrets(ctx)
+	}
+	found, err := finder.Find(ctx, target)
+	var e *proxyfind.Error
+	if errors.As(err, &e) && e.Failure == proxyfind.BadValue {
+		return nil, usageError{err}
+	}
+	for _, way := range found.Usable() {
+		if way.Kind == proxyfind.Direct {
+			continue
+		}
+		if w.known[way], _, err = f.dialerTo(ctx, w.proxy, found, way); err != nil {
+			return nil, err
+		}
+	}
+	return w, nil
+}
+
+// Dialer makes the dialer of a way, with the header field that browsers' TURN has.
+func (w *wayFinder) Dialer(ctx context.Context, found proxyfind.Found, way proxyfind.Way) (d *proxyconnect.Dialer, trusted bool, err error) {
+	if d, trusted = w.known[way]; !trusted {
+		d, trusted, err = w.flags.dialerTo(ctx, w.proxy, found, way)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	d.ALPN = []string{"stun.turn"}
+	return d, trusted, nil
 }
 
 // pacChildCmd is what this program calls itself with to run the script of a PAC file.

@@ -26,6 +26,7 @@ type proxyFlags struct {
 	AllowBasicOverHTTP bool   `name:"allow-basic-over-http" help:"Let auto send the password by Basic to a proxy without TLS."`
 	ProxyCA            string `name:"proxy-ca" placeholder:"FILE" help:"PEM certificates to trust for an https proxy. Default: the system's."`
 
+	read  *credentials.Spec  // what the files hold, once they have been read
 	host  string             // of the proxy
 	found credentials.Secret // with the proxy's name, in the environment
 }
@@ -65,7 +66,40 @@ func (f *proxyFlags) dialer(ctx context.Context) (*proxyconnect.Dialer, error) {
 }
 
 // spec gathers what there is to prove oneself with to the proxy.
-func (f *proxyFlags) spec(ctx context.Context) (spec credentials.Spec, err error) {
+func (f *proxyFlags) spec(ctx context.Context) (credentials.Spec, error) {
+	if f.read == nil {
+		spec, err := f.readSpec()
+		if err != nil {
+			return spec, err
+		}
+		f.read = &spec
+	}
+	return f.more(ctx, *f.read)
+}
+
+// readSecrets reads for a proxy that is not known yet: a standard input can be read once. What depends
+// on the proxy's name waits.
+func (f *proxyFlags) readSecrets(ctx context.Context) error {
+	spec, err := f.readSpec()
+	if err != nil {
+		return err
+	}
+	f.read = &spec
+	if f.Netrc != "" {
+		return nil
+	}
+	if spec, err = f.more(ctx, spec); err != nil {
+		return err
+	}
+	f.read = &spec // so that nothing is asked twice
+	if err := spec.Apply(new(proxyconnect.Dialer)); err != nil {
+		return usageError{fmt.Errorf("--auth: %w", err)}
+	}
+	return nil
+}
+
+// readSpec takes it from the flags, their files and our own variables.
+func (f *proxyFlags) readSpec() (spec credentials.Spec, err error) {
 	spec = credentials.Spec{
 		Auth: f.Auth, User: f.ProxyUser, Password: credentials.Secret(os.Getenv(passwordVariable)),
 		Realm: f.Realm, Keytab: f.Keytab, CCache: f.CCache, Krb5Conf: f.Krb5Conf, AllowBasicOverHTTP: f.AllowBasicOverHTTP,
@@ -84,7 +118,7 @@ func (f *proxyFlags) spec(ctx context.Context) (spec credentials.Spec, err error
 			return spec, usageError{fmt.Errorf("%s: %w", secret.flag, err)}
 		}
 	}
-	return f.more(ctx, spec)
+	return spec, nil
 }
 
 // more looks for a password, and a user, where the flags and our own variables give none: in the

@@ -88,6 +88,9 @@ func (w *walk) denied(ctx context.Context, err error) error {
 
 // dial opens another tunnel like the first one.
 func (w *walk) dial(ctx context.Context) (net.Conn, error) {
+	if w.noProxy {
+		return new(net.Dialer).DialContext(ctx, "tcp", w.TURN.Address)
+	}
 	return w.proven().DialContext(ctx, "tcp", w.TURN.Address)
 }
 
@@ -208,7 +211,10 @@ func attemptOutcome(err error) Outcome {
 }
 
 // enterTunnel says what became of the request that carried the right credentials.
-func (w *walk) enterTunnel(context.Context) (string, error) {
+func (w *walk) enterTunnel(ctx context.Context) (string, error) {
+	if w.noProxy {
+		return w.enterDirect(ctx)
+	}
 	if w.tunnelErr != nil {
 		return w.report.Refusal.summary(), w.tunnelErr
 	}

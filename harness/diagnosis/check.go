@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/turngate/turngate/proxyconnect"
@@ -18,6 +19,9 @@ type Check struct {
 	// used: a run has one budget of one rejection, so that a wrong password costs one attempt.
 	Dialer *proxyconnect.Dialer
 	TURN   TURN
+
+	// Find, where it is set, finds the proxy and makes the Dialer; the way may have none.
+	Find ProxyFinder
 
 	// Timeout is for each stage; authentication, which may ask several servers, has three times as
 	// long. Default 10 s.
@@ -58,18 +62,24 @@ const (
 // Run walks the path until a stage fails, then looks at the way without the proxy. It ends within the
 // sum of the stages' deadlines, or soon after ctx does.
 func (c *Check) Run(ctx context.Context) Report {
-	w := &walk{Check: c, budget: new(proxyconnect.Budget), report: &Report{
-		Format: Format, Started: time.Now(), Proxy: c.Dialer.Proxy, Target: c.TURN.Address, Secure: c.TURN.Secure,
+	own := *c
+	w := &walk{Check: &own, budget: new(proxyconnect.Budget), report: &Report{
+		Format: Format, Started: time.Now(), Target: c.TURN.Address, Secure: c.TURN.Secure,
 	}}
 	defer w.close()
-	w.host, w.port, w.secure = proxyAddress(c.Dialer.Proxy)
+	if c.Find != nil {
+		w.Dialer = new(proxyconnect.Dialer) // until it is found
+		w.step(ctx, stage{StageFind, w.findProxy, 3 * w.timeout(), "the PAC file, its script, or a proxy to accept a connection"})
+	}
+	w.report.Proxy = w.Dialer.Proxy
+	w.host, w.port, w.secure = proxyAddress(w.Dialer.Proxy)
 	for _, s := range w.stages() {
 		w.step(ctx, s)
 	}
-	if ctx.Err() == nil && w.Policy {
+	if ctx.Err() == nil && w.Policy && w.report.Proxy != "" {
 		w.askPolicy(ctx)
 	}
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && !w.noProxy {
 		w.direct(ctx)
 	}
 	w.report.Interrupted = ctx.Err() != nil
@@ -84,6 +94,7 @@ type walk struct {
 	host, port        string // of the proxy
 	secure            bool
 	failed            bool
+	noProxy           bool                     // the way has none
 	conn              net.Conn                 // to the proxy, then the tunnel
 	tunnel            *observedConn            // the tunnel, to see what passes
 	chosen            []proxyconnect.Mechanism // that got in by itself
@@ -122,6 +133,11 @@ func (w *walk) stages() []stage {
 		{StageBinding, w.bind, t, "the answer to a Binding request"},
 		{StageAllocate, w.allocate, t, "the answer to an Allocate request"},
 		{StageMedia, w.media, 3 * t, "a second tunnel, its allocation and channels, or a datagram"},
+	}
+	if w.noProxy {
+		for i := range all[:slices.IndexFunc(all, func(s stage) bool { return s.name == StageTunnel })] {
+			all[i].run = noProxyStage
+		}
 	}
 	if !w.Quick {
 		all = append(all, stage{StageQuality, w.quality, qualityTime + t, "packets"}, stage{StageRate, w.rate, 2 * t, "packets"},

@@ -9,6 +9,11 @@ import (
 
 // WriteDetails writes what the stages' lines leave out: the decoded exchanges, certificates, probes.
 func WriteDetails(w io.Writer, r *Report) {
+	if r.Route != nil {
+		for _, line := range r.Route.lines() {
+			fmt.Fprint(w, wrapped("", line))
+		}
+	}
 	for i, q := range r.Requests {
 		fmt.Fprintf(w, "request %d %s\n", i+1, q.text())
 	}

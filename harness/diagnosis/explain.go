@@ -40,7 +40,7 @@ func Explain(r Report) []Finding {
 		return nil
 	}
 	explain := map[string]func(){
-		StageResolve: e.reaching, StageTCP: e.reaching, StageProxyTLS: e.proxyTLS, StageConnect: e.connect,
+		StageFind: e.route, StageResolve: e.reaching, StageTCP: e.reaching, StageProxyTLS: e.proxyTLS, StageConnect: e.connect,
 		StageAuth: e.authentication, StageTunnel: e.tunnel, StageTURNTLS: e.tunnelTLS,
 		StageBinding: e.turn, StageAllocate: e.turn, StageMedia: e.media,
 		StageQuality: e.media, StageBursts: e.media, StageReconnect: e.media, StageRate: e.media, StageSizes: e.media, StageIdle: e.media, StageLifetime: e.media,
@@ -216,6 +216,10 @@ func (e *explainer) probed(change string) bool {
 
 // tunnel is about the answer to a request with accepted credentials.
 func (e *explainer) tunnel() {
+	if e.r.direct() {
+		e.noWayThrough()
+		return
+	}
 	a := e.r.Refusal
 	if a == nil {
 		return

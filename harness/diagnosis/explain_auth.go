@@ -13,10 +13,12 @@ func (e *explainer) authentication() {
 	case KindRejected:
 		e.rejected()
 	case KindNoScheme:
-		e.noScheme()
+		if !e.withheld() {
+			e.noScheme()
+		}
 	case KindCleartext:
 		e.kerberos()
-		e.add("auth.cleartext", Certain, "the proxy offers %s; the URL is http://", e.offered())
+		e.add("auth.cleartext", Certain, "the proxy offers %s; the URL is http://%s", e.offered(), e.cleartextProxy())
 	case KindNoCredential:
 		e.kerberos()
 		if len(e.findings) < e.without() {

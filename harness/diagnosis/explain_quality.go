@@ -14,6 +14,7 @@ const (
 
 // reservations are about a path on which datagrams come back.
 func (e *explainer) reservations() {
+	e.passedOver()
 	e.compared()
 	e.refusedMechanisms()
 	if q := e.r.Quality; q != nil {

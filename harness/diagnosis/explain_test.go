@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/turngate/turngate/harness/proxyfind"
 )
 
 // failing is the report of a path that fails at a stage.
 func failing(stage string, kind Kind, more ...func(*Report)) Report {
 	r := Report{Format: Format, Proxy: "http://proxy.corp:8080", Target: "turn.corp:3478"}
-	for _, name := range []string{StageResolve, StageTCP, StageProxyTLS, StageConnect, StageAuth, StageTunnel, StageTURNTLS, StageBinding, StageAllocate, StageMedia, StageQuality} {
+	for _, name := range []string{StageFind, StageResolve, StageTCP, StageProxyTLS, StageConnect, StageAuth, StageTunnel, StageTURNTLS, StageBinding, StageAllocate, StageMedia, StageQuality} {
 		s := Stage{Name: name, Outcome: OK, Milliseconds: 1}
 		if name == stage {
 			s.Outcome, s.Kind, s.Error = Failed, kind, "what the stage saw"
@@ -28,6 +30,7 @@ func failing(stage string, kind Kind, more ...func(*Report)) Report {
 }
 
 func proxyAt(url string) func(*Report)    { return func(r *Report) { r.Proxy = url } }
+func route(route Route) func(*Report)     { return func(r *Report) { r.Route = &route } }
 func target(address string) func(*Report) { return func(r *Report) { r.Target = address } }
 func answer(a Answer) func(*Report)       { return func(r *Report) { r.Answer = &a } }
 func refusal(a Answer) func(*Report)      { return func(r *Report) { r.Refusal = &a } }
@@ -79,6 +82,21 @@ var explainTable = []struct {
 	{"lifetime", failing("", "", endurance(Endurance{Lived: 61, Cut: true, ReconnectError: "refused"})), []string{"tunnel.lifetime-limit"}, "after 1m1s; a new one does not open: refused"},
 	{"cut while measured", failing(StageQuality, KindClosed, first(BytesSTUN)), []string{"tunnel.cut"}, ""},
 	{"interrupted", failing(StageAuth, KindCanceled), nil, ""},
+	{"PAC absent", failing(StageFind, KindOther, route(Route{Failure: proxyfind.Unfetchable})), []string{"pac.not-fetched"}, "what the stage saw"},
+	{"PAC late", failing(StageFind, KindTimeout, route(Route{Failure: proxyfind.Unfetchable})), []string{"pac.not-fetched"}, ""},
+	{"PAC large", failing(StageFind, KindOther, route(Route{Failure: proxyfind.TooLarge})), []string{"pac.too-large"}, ""},
+	{"PAC is a page", failing(StageFind, KindOther, route(Route{Failure: proxyfind.NotScript})), []string{"pac.not-javascript"}, ""},
+	{"PAC throws", failing(StageFind, KindOther, route(Route{Failure: proxyfind.ScriptError})), []string{"pac.script-error"}, ""},
+	{"PAC loops", failing(StageFind, KindOther, route(Route{Failure: proxyfind.Stopped})), []string{"pac.stopped"}, ""},
+	{"PAC says nonsense", failing(StageFind, KindOther, route(Route{Failure: proxyfind.NothingToUse})), []string{"pac.nothing-usable"}, ""},
+	{"SOCKS", failing(StageFind, KindOther, route(Route{Failure: proxyfind.OnlySOCKS})), []string{"find.socks-only"}, ""},
+	{"no WPAD", failing(StageFind, KindOther, route(Route{Failure: proxyfind.NoWPAD})), []string{"wpad.not-found"}, ""},
+	{"no child", failing(StageFind, KindOther, route(Route{Failure: proxyfind.NoChild})), []string{"path.other"}, "find proxy: what"},
+	{"DIRECT, closed", failing(StageTunnel, KindUnreachable, proxyAt(""), route(Route{Chosen: "DIRECT", Found: proxyfind.Found{By: "NO_PROXY"}})), []string{"find.direct"}, "by NO_PROXY there is no proxy for turn.corp:3478, and without one: what"},
+	{"DIRECT, unknown authority", failing(StageTURNTLS, KindAuthority, proxyAt(""), turns(TLS{Issuer: "CN=ca"}), route(Route{Chosen: "DIRECT"})), []string{"tls.untrusted", "tls.intercepted"}, ""},
+	{"first proxy down", failing("", "", route(Route{Chosen: "PROXY b:1", Unreachable: []string{"PROXY a:1: refused"}})), []string{"find.first-unreachable"}, "passed over PROXY a:1: refused; PROXY b:1 is used"},
+	{"announced", failing(StageAuth, KindNoScheme, answer(Answer{Status: 407, Offered: []string{"NTLM"}}), route(Route{Chosen: "PROXY b:1", Withheld: true, Found: proxyfind.Found{Source: proxyfind.ByPAC}})), []string{"auth.proxy-not-allowed"}, "PAC names the proxy, which offers NTLM; --proxy-allow b:1"},
+	{"announced, cleartext", failing(StageAuth, KindCleartext, answer(Answer{Status: 407, Offered: []string{"Basic"}}), tried(Attempt{Mechanism: "Basic", Outcome: Cleartext}), route(Route{Chosen: "PROXY b:1", Found: proxyfind.Found{Source: proxyfind.ByPAC}})), []string{"auth.cleartext"}, "no flag lets Basic go there"},
 	{"name", failing(StageResolve, KindUnknownName), []string{"proxy.unknown-name"}, "proxy.corp"},
 	{"name server silent", failing(StageResolve, KindTimeout), []string{"proxy.timeout"}, "resolve proxy"},
 	{"refused", failing(StageTCP, KindUnreachable), []string{"proxy.unreachable"}, ""},

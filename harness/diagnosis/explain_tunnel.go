@@ -45,6 +45,11 @@ func (e *explainer) authority(t *TLS) {
 		e.add("tls.untrusted", Certain, "%s; without the proxy it is the same", fact)
 		return
 	}
+	if e.r.direct() {
+		e.add("tls.untrusted", Likely, "%s; there is no proxy on this way", fact)
+		e.add("tls.intercepted", Possible, "a firewall may do it, too: compare the certificate with the server's own")
+		return
+	}
 	e.add("tls.intercepted", Likely, "%s; there is no way without the proxy to compare with", fact)
 	e.add("tls.untrusted", Possible, "%s", fact)
 }

@@ -10,12 +10,13 @@ const Format = 1
 type Report struct {
 	Format      int       `json:"format"`
 	Started     time.Time `json:"started"`
-	Proxy       string    `json:"proxy"`  // URL
+	Proxy       string    `json:"proxy"`  // URL; "" for none
 	Target      string    `json:"target"` // host:port given to CONNECT
 	Secure      bool      `json:"turns"`  // TLS through the tunnel
 	Interrupted bool      `json:"interrupted,omitempty"`
 
-	Stages    []Stage    `json:"stages"` // in their order, those not reached too
+	Route     *Route     `json:"route,omitempty"` // who names the proxy
+	Stages    []Stage    `json:"stages"`          // in their order, those not reached too
 	ProxyTLS  *TLS       `json:"proxy_tls,omitempty"`
 	Answer    *Answer    `json:"answer,omitempty"` // to CONNECT without credentials; nil where that opened a tunnel
 	Probes    []Probe    `json:"probes,omitempty"` // after a refusal
@@ -38,6 +39,7 @@ type Report struct {
 
 // The names of the stages.
 const (
+	StageFind      = "find proxy" // of flag, environment, PAC file or WPAD
 	StageResolve   = "resolve proxy"
 	StageTCP       = "TCP to proxy"
 	StageProxyTLS  = "TLS to proxy"

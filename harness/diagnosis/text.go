@@ -22,6 +22,10 @@ func (s Stage) Line() string {
 // Verdict is one line about the whole.
 func (r *Report) Verdict() string {
 	failure, failed := r.Failure()
+	way := "through the proxy"
+	if r.direct() {
+		way = "without a proxy"
+	}
 	switch {
 	case r.Interrupted:
 		return "interrupted: not judged"
@@ -30,9 +34,9 @@ func (r *Report) Verdict() string {
 	case !r.Through() || r.Media == nil:
 		return "not judged"
 	case len(Explain(*r)) > 0:
-		return fmt.Sprintf("works, with a reservation: datagrams come back through the proxy, RTT p50 %.1f ms", r.Media.RTTp50)
+		return fmt.Sprintf("works, with a reservation: datagrams come back %s, RTT p50 %.1f ms", way, r.Media.RTTp50)
 	}
-	return fmt.Sprintf("works: datagrams come back through the proxy, RTT p50 %.1f ms", r.Media.RTTp50)
+	return fmt.Sprintf("works: datagrams come back %s, RTT p50 %.1f ms", way, r.Media.RTTp50)
 }
 
 // WriteDirect writes the line about the way without the proxy.

@@ -91,8 +91,10 @@ type Finder struct {
 }
 
 const (
-	defaultTimeout = 5 * time.Second
-	defaultMemory  = 64 << 20
+	// DefaultTimeout is a Finder's.
+	DefaultTimeout = 5 * time.Second
+
+	defaultMemory = 64 << 20
 
 	// MaxScript bounds a PAC file, as in Chromium.
 	MaxScript = 1 << 20
@@ -191,7 +193,7 @@ func lineOf(script, answer string) (line int) {
 
 func (f *Finder) timeout() time.Duration {
 	if f.Timeout <= 0 {
-		return defaultTimeout
+		return DefaultTimeout
 	}
 	return f.Timeout
 }

@@ -39,7 +39,7 @@ var drawing = map[string]string{
 	// witnesses
 	"harness/credentials":   "proxyconnect ntlm kerberos",
 	"harness/proxyfind":     "harness/credentials",
-	"harness/diagnosis":     "proxyconnect turntcp ntlm kerberos harness/credentials",
+	"harness/diagnosis":     "proxyconnect turntcp ntlm kerberos harness/credentials harness/proxyfind",
 	"harness/measure":       "",
 	"harness/probe":         "",
 	"harness/report":        "harness/measure harness/report/chart",
