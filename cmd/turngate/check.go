@@ -142,6 +142,11 @@ func (c *checkCmd) check(ctx context.Context) (*diagnosis.Check, error) {
 			return nil, usageError{fmt.Errorf("--turn-password-file: %w", err)}
 		}
 	}
+	if t.Password == "" && c.Ask {
+		if t.Password, err = ask(ctx, "password of "+t.User+" for the TURN server"); err != nil {
+			return nil, err
+		}
+	}
 	if t.Password == "" {
 		return nil, usageError{fmt.Errorf("the TURN password is missing: --turn-password-file or $%s", turnPasswordVariable)}
 	}

@@ -17,7 +17,7 @@ type proxyFlags struct {
 	ProxyUser          string `env:"TURNGATE_PROXY_USER" placeholder:"USER" help:"alice, DOMAIN\\alice or alice@corp.example."`
 	ProxyPasswordFile  string `placeholder:"FILE" help:"File with the password on its first line; - is standard input where it is free. Else $$TURNGATE_PROXY_PASSWORD."`
 	Netrc              string `placeholder:"FILE" help:"Take user and password for the proxy's host from a netrc file, where no flag or variable gives them."`
-	Ask                bool   `help:"Ask on the terminal for a password that nothing else gives."`
+	Ask                bool   `help:"Ask on the terminal for passwords that nothing else gives."`
 	ProxyNTHashFile    string `name:"proxy-nt-hash-file" placeholder:"FILE" help:"File with the NT hash in hexadecimal, for NTLM instead of a password."`
 	Realm              string `placeholder:"REALM" help:"Kerberos realm of the user."`
 	Keytab             string `placeholder:"FILE" help:"Keytab to get Kerberos tickets with."`
@@ -138,9 +138,17 @@ func (f *proxyFlags) more(ctx context.Context, spec credentials.Spec) (credentia
 	}
 	if f.Ask && spec.User != "" && spec.Password == "" && spec.NTHash == "" && spec.Keytab == "" && spec.CCache == "" {
 		var err error
-		if spec.Password, err = credentials.Ask(ctx, "password of "+spec.User+" for the proxy"); err != nil {
-			return spec, usageError{fmt.Errorf("--ask: %w", err)}
-		}
+		spec.Password, err = ask(ctx, "password of "+spec.User+" for the proxy")
+		return spec, err
 	}
 	return spec, nil
+}
+
+// ask is for --ask. An interruption is no wrong usage.
+func ask(ctx context.Context, what string) (credentials.Secret, error) {
+	secret, err := credentials.Ask(ctx, what)
+	if err != nil && ctx.Err() == nil {
+		err = usageError{fmt.Errorf("--ask: %w", err)}
+	}
+	return secret, err
 }
