@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -147,7 +148,10 @@ func (f *proxyFlags) more(ctx context.Context, spec credentials.Spec) (credentia
 // ask is for --ask. An interruption is no wrong usage.
 func ask(ctx context.Context, what string) (credentials.Secret, error) {
 	secret, err := credentials.Ask(ctx, what)
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case errors.Is(err, context.Canceled):
+		err = outcome(exitVoid) // the user knows
+	case err != nil:
 		err = usageError{fmt.Errorf("--ask: %w", err)}
 	}
 	return secret, err

@@ -4,43 +4,60 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/term"
 )
 
 // Ask asks for a secret on the terminal, where it is not shown, whatever standard input and output
-// are. The end of ctx ends it.
+// are. The end of ctx ends it; ^C ends it with context.Canceled.
 func Ask(ctx context.Context, what string) (Secret, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
 		return "", fmt.Errorf("there is no terminal to ask on: %w", err)
 	}
 	fd := int(tty.Fd())
-	before, err := term.GetState(fd)
+	before, err := term.MakeRaw(fd) // before the prompt: nothing that is typed after it may show
 	if err != nil {
 		tty.Close()
 		return "", fmt.Errorf("there is no terminal to ask on: %w", err)
 	}
-	fmt.Fprintf(tty, "%s: ", what)
-	answer, failure := make(chan []byte, 1), make(chan error, 1)
+	type line struct {
+		text string
+		err  error
+	}
+	typed := make(chan line, 1)
 	go func() { // ends with the line, or with the process: a read of a terminal cannot be ended
 		defer tty.Close()
-		line, err := term.ReadPassword(fd)
-		fmt.Fprintln(tty)
-		answer <- line
-		failure <- err
+		text, err := term.NewTerminal(tty, "").ReadPassword(what + ": ")
+		typed <- line{text, err}
 	}()
 	select {
-	case line := <-answer:
-		if err := <-failure; err != nil {
-			return "", fmt.Errorf("reading the terminal: %w", err)
+	case l := <-typed:
+		if err := restore(before); err != nil {
+			return "", err
 		}
-		if len(line) == 0 || len(line) > maxSecret {
+		switch {
+		case errors.Is(l.err, io.EOF): // ^C or ^D
+			return "", context.Canceled
+		case l.err != nil:
+			return "", fmt.Errorf("reading the terminal: %w", l.err)
+		case l.text == "" || len(l.text) > maxSecret:
 			return "", errors.New("nothing was typed, or too much")
 		}
-		return Secret(line), nil
+		return Secret(l.text), nil
 	case <-ctx.Done():
-		return "", errors.Join(context.Cause(ctx), term.Restore(fd, before))
+		return "", errors.Join(context.Cause(ctx), restore(before))
 	}
+}
+
+// restore gives the terminal its settings back. What reads it may have closed its own descriptor.
+func restore(before *term.State) error {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer tty.Close()
+	return term.Restore(int(tty.Fd()), before)
 }
