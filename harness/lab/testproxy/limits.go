@@ -42,7 +42,7 @@ func newCapacity(l Limits) *capacity {
 }
 
 // Stall lets nothing pass through any tunnel for d from now on; what comes in the meantime waits. It
-// needs Limits.Stalls, which costs the splice.
+// needs Limits.Stalls, which costs a buffer for each direction.
 func (p *Proxy) Stall(d time.Duration) {
 	p.capacity.mu.Lock()
 	defer p.capacity.mu.Unlock()

@@ -58,7 +58,7 @@ type Proxy struct {
 
 	LegTimeout  time.Duration // for a TLS handshake, for a request to arrive completely, for an answer to be written. Default 30 s.
 	DialTimeout time.Duration // for the connection to the target. Default 10 s.
-	IdleTimeout time.Duration // ends a tunnel without a byte in either direction. Default 0: never. Costs the splice.
+	IdleTimeout time.Duration // ends a tunnel without a byte in either direction. Default 0: never. Costs a buffer for each direction.
 
 	listener  net.Listener
 	ctx       context.Context

@@ -27,8 +27,8 @@ type tunnel struct {
 	why  string // it was cut; valid after run
 }
 
-// A flow is one direction. src is what faults wrap; a net.Conn in both src and dst lets io.Copy
-// splice in the kernel.
+// A flow is one direction. src is what faults wrap; a TCP connection that is not wrapped takes no buffer
+// while it is silent.
 type flow struct {
 	src   io.Reader
 	dst   net.Conn
@@ -100,7 +100,7 @@ func (t *tunnel) early() io.Reader {
 
 // copy moves one direction and passes its end on as a half-close. An error ends both directions.
 func (t *tunnel) copy(f *flow, from string) {
-	n, err := io.Copy(f.dst, f.src)
+	n, err := copyFlow(f.dst, f.src)
 	f.bytes += n
 	if err != nil {
 		t.cut("from the " + from + ": " + err.Error())
