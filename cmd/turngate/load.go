@@ -172,16 +172,17 @@ func (t *target) test(profile loadgen.Profile, objectives []measure.Objective, s
 type loadCmd struct {
 	Plan planFile `arg:"" optional:"" help:"YAML with values for these flags, their names with _ for -. Flags and environment win."`
 	pathFlags
-	Profile   string        `default:"720p" help:"What a call is made of: audio, 360p, 720p, 1080p, simulcast, screen, idle."`
-	Calls     int           `default:"10" help:"How many calls."`
-	Shape     string        `default:"steady" enum:"steady,steps,ramp,storm,failover,churn,soak" help:"steady; steps: --steps one after the other; ramp: up to --calls in five steps; storm: all log in within --over; failover: half of the calls come back within --over; churn: --rate calls per second are replaced; soak: steady, and tunnels that are lost are what counts."`
-	Steps     []int         `placeholder:"N,..." help:"Calls of each step, with --shape steps."`
-	Duration  time.Duration `default:"30s" help:"Of each step."`
-	Baseline  time.Duration `placeholder:"D" help:"How long the same calls are measured without the proxy first. Default: a third of the first step, 5 s to 30 s."`
-	Over      time.Duration `default:"10s" help:"Of a storm."`
-	Rate      float64       `default:"5" help:"Of churn, in calls per second."`
-	Objective []string      `placeholder:"METRIC=LIMIT" help:"Another limit than the default; off leaves the objective out. See docs/load.md. May be repeated."`
-	Abort     bool          `name:"abort-on-fail" help:"End at the first step that breaks an objective."`
+	Profile  string        `default:"720p" help:"What a call is made of: audio, 360p, 720p, 1080p, simulcast, screen, idle."`
+	Calls    int           `default:"10" help:"How many calls."`
+	Shape    string        `default:"steady" enum:"steady,steps,ramp,storm,failover,churn,soak" help:"steady; steps: --steps one after the other; ramp: up to --calls in five steps; storm: all log in within --over; failover: half of the calls come back within --over; churn: --rate calls per second are replaced; soak: steady, and tunnels that are lost are what counts."`
+	Steps    []int         `placeholder:"N,..." help:"Calls of each step, with --shape steps."`
+	Duration time.Duration `default:"30s" help:"Of each step."`
+	Baseline time.Duration `placeholder:"D" help:"How long the same calls are measured without the proxy first. Default: a third of the first step, 5 s to 30 s."`
+	Over     time.Duration `default:"10s" help:"Of a storm."`
+	Rate     float64       `default:"5" help:"Of churn, in calls per second."`
+	webFlags
+	Objective []string `placeholder:"METRIC=LIMIT" help:"Another limit than the default; off leaves the objective out. See docs/load.md. May be repeated."`
+	Abort     bool     `name:"abort-on-fail" help:"End at the first step that breaks an objective."`
 	recordFlags
 }
 
@@ -225,6 +226,12 @@ func (c *loadCmd) Run(ctx context.Context, std stdio) error {
 		return err
 	}
 	lt.AbortOnFail, lt.Baseline = c.Abort, c.Baseline
+	web, stopWeb, err := c.webFlags.web(t)
+	if err != nil {
+		return err
+	}
+	defer stopWeb()
+	lt.Web = web
 	if err := t.preflight(lt, steps, std.err); err != nil {
 		return err
 	}

@@ -49,6 +49,8 @@ type Test struct {
 	// AbortOnFail ends the run at the first step that breaks an objective.
 	AbortOnFail bool
 
+	Web *Web // traffic beside the calls; nil is none
+
 	Watches []Watch // what is looked at once a second besides
 
 	Progress func(Live)         // called once a second; may be nil
@@ -257,9 +259,15 @@ func (r *run) step(ctx context.Context, s loadgen.Step, baseline *measure.Step) 
 
 func (r *run) measure(ctx context.Context, g Load, s loadgen.Step, baseline *measure.Step) (measure.Step, error) {
 	r.rows.now(s.Name, s.Calls, g)
+	web := r.Web
+	if s.Direct {
+		web = nil
+	}
+	stop := web.start(ctx)
 	got, err := g.Run(ctx, s)
 	got.Start += g.Epoch().Sub(r.start).Seconds()
 	judge(&got, baseline, r.Objectives)
+	stop(&got)
 	r.rows.summarise(&got)
 	if got.Seconds > 0 {
 		r.change(func() { r.record.Steps = append(r.record.Steps, got) })
