@@ -18,7 +18,7 @@ func TestCheckQuality(t *testing.T) {
 		if p.Scheme != lab.SchemeNTLM || !p.TLS {
 			continue
 		}
-		c := b.check(t, b.args(p.URL, "ntlm", true, "--idle", "100ms,300ms", "--lifetime", "1500ms"))
+		c := b.check(t, b.args(p.URL, "ntlm", true, "--idle", "100ms,300ms", "--reconnect", "3", "--policy", "--lifetime", "1500ms"))
 		if c.status != exitOK || len(c.Findings) > 0 {
 			t.Errorf("exit status %d, findings %v, want 0 and none:\n%s", c.status, c.Findings, c.text)
 		}
@@ -28,7 +28,13 @@ func TestCheckQuality(t *testing.T) {
 		if c.Rate == nil || c.Rate.Up < 1 || c.Rate.Down < 1 || c.MaxPacket != 60000 {
 			t.Errorf("throughput %+v, packets up to %d; want more than 1 Mbit/s, 60000", c.Rate, c.MaxPacket)
 		}
-		if e := c.Endurance; e == nil || e.Survived != 0.3 || e.Cut || e.Lived < 1.5 {
+		if s := c.Bursts; s == nil || s.Up.Second > 25 || s.Down.Second > 25 || s.Up.Frame <= 0 {
+			t.Errorf("bursts %+v, want no waiting for acknowledgements", s)
+		}
+		if len(c.Policy) != 4 || c.Policy[0].Status != 503 || c.Policy[3].Status != 200 || !c.Policy[0].Credentials {
+			t.Errorf("policy %+v, want nothing at the usual ports, and the address let in", c.Policy)
+		}
+		if e := c.Endurance; e == nil || len(e.Reconnects) != 3 || e.Reconnects[0] <= 0 || e.Survived != 0.3 || e.Cut || e.Lived < 1.5 {
 			t.Errorf("endurance %+v", e)
 		}
 		return

@@ -31,6 +31,8 @@ var realFaults = []struct {
 	{name: "stale keytab", only: "squid/negotiate", auth: "kerberos", harm: kadmin("cpw -randkey HTTP/localhost"), status: exitFail, want: "kerberos.ticket-refused"},
 	{name: "unknown SPN", only: "squid/negotiate", auth: "kerberos", harm: kadmin("delprinc -force HTTP/localhost"), status: exitFail, want: "kerberos.spn-unknown"},
 	{name: "KDC's clock", only: "squid/negotiate", auth: "kerberos", config: realstack.Config{KDCClock: time.Hour}, status: exitFail, want: "kerberos.clock-skew"},
+	{name: "KDC's clock, a little", only: "squid/negotiate", auth: "kerberos", config: realstack.Config{KDCClock: 3 * time.Minute}, status: exitOK, want: "kerberos.clock-skew"},
+	{name: "no ticket, NTLM instead", only: "squid/negotiate", auth: "negotiate", harm: flags("--ccache", "/nowhere"), status: exitFail, want: "negotiate.kerberos-only"},
 	{name: "expired ticket", only: "squid/negotiate", auth: "kerberos", harm: expiredTicket, status: exitFail, want: "auth.no-credential"},
 	{name: "encryption types", only: "squid/negotiate", auth: "kerberos", harm: oldEtypes, status: exitFail, want: "kerberos.etype"},
 	{name: "KDC down", only: "squid/negotiate", auth: "kerberos", harm: stop("kdc"), status: exitFail, want: "kerberos.kdc-unreachable"},
@@ -143,7 +145,7 @@ func TestCheckRealFaults(t *testing.T) {
 			if f.harm != nil {
 				more = f.harm(t, b, s)
 			}
-			if f.auth == "kerberos" && !slices.Contains(more, "--krb5-conf") {
+			if strings.HasSuffix(f.only, "negotiate") && !slices.Contains(more, "--krb5-conf") {
 				more = append(more, "--krb5-conf", s.Krb5Conf())
 			}
 			if f.auth == "kerberos" {

@@ -67,6 +67,8 @@ var Catalogue = []Entry{
 		"name a mechanism for what the proxy offers (--auth auto tries all), or have the proxy offer one of yours", ""},
 	{"auth.no-credential", "there is nothing to prove ourselves with to this proxy",
 		"get a ticket (kinit; look with klist), or give a user and a password; the lines of --verbose say what each mechanism lacked", ""},
+	{"negotiate.kerberos-only", "the proxy's acceptor of Negotiate takes Kerberos tickets and no NTLM, which clients without a ticket send there",
+		"get a ticket (kinit; look with klist); or have the proxy offer NTLM as a scheme of its own, or put negotiate_wrapper_auth before its helper", "Squid's cache.log has received type 1 NTLM token"},
 	{"auth.cleartext", "only Basic is left, and it would send the password in the clear to a proxy without TLS",
 		"use an https proxy, or accept the risk: --auth basic, or --allow-basic-over-http", ""},
 	{"auth.timeout", "the proxy, its authentication helper, the domain controller or the KDC takes too long, or the TURN server does not answer the proxy",

@@ -28,6 +28,8 @@ func (e *explainer) authentication() {
 		e.timeout()
 	case KindNotKept:
 		e.add("ntlm.connection-not-kept", Certain, "%s: the proxy answers the first leg and says that it closes the connection", e.last().Mechanism)
+	case KindNoChallenge:
+		e.noChallenge()
 	case KindEndless:
 		e.add("proxy.endless-challenges", Certain, "%s: after %d requests with credentials the proxy still challenges", e.last().Mechanism, e.last().Requests)
 	case KindClosed:
@@ -154,6 +156,29 @@ func (e *explainer) refusedMechanisms() {
 			e.ticketRefused(a)
 		case a.Outcome == Rejected:
 			e.add("auth.mechanism-broken", Likely, "%s is accepted, and %s is not: %s", accepted, a.Mechanism, a.reason())
+		}
+	}
+}
+
+// noChallenge is about a proxy that does not answer NTLM's first message: under Negotiate it knows
+// Kerberos alone, else it has forgotten the handshake.
+func (e *explainer) noChallenge() {
+	e.kerberos()
+	if a := e.last(); a.Mechanism == "NTLM" {
+		e.add("ntlm.multiplexed", Likely, "the proxy answers NTLM's first message with the challenge for everybody")
+		return
+	}
+	e.add("negotiate.kerberos-only", Likely, "there is no Kerberos ticket (%s), and to NTLM under Negotiate the proxy answers with no challenge", e.why())
+}
+
+// drift is about a clock that Kerberos still bears with.
+func (e *explainer) drift() {
+	for _, a := range e.r.Attempts {
+		if a.Ticket == nil || a.Outcome != Accepted {
+			continue
+		}
+		if offset := time.Duration(a.Ticket.OffsetSeconds * float64(time.Second)); offset.Abs() > 2*time.Minute {
+			e.add("kerberos.clock-skew", Likely, "the KDC's clock minus ours is %v; from 5 minutes on it refuses", offset)
 		}
 	}
 }

@@ -17,6 +17,7 @@ func (e *explainer) reservations() {
 	e.passedOver()
 	e.compared()
 	e.refusedMechanisms()
+	e.drift()
 	if q := e.r.Quality; q != nil {
 		e.delays("up", q.Up)
 		e.delays("down", q.Down)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/turngate/turngate/ntlm"
 	"github.com/turngate/turngate/proxyconnect"
 	"github.com/turngate/turngate/turntcp"
 )
@@ -37,6 +38,7 @@ const (
 	KindNoScheme     Kind = "no common scheme"
 	KindNotKept      Kind = "connection not kept"
 	KindEndless      Kind = "endless challenges"
+	KindNoChallenge  Kind = "no challenge"
 	KindTURN         Kind = "TURN error"
 	KindTURNUser     Kind = "TURN user rejected"
 	KindLost         Kind = "lost"
@@ -64,6 +66,7 @@ var known = []struct {
 	{proxyconnect.ErrCleartext, KindCleartext}, {proxyconnect.ErrNoCredential, KindNoCredential},
 	{proxyconnect.ErrNoCommonScheme, KindNoScheme}, {proxyconnect.ErrRefused, KindRefused},
 	{proxyconnect.ErrConnectionNotKept, KindNotKept}, {proxyconnect.ErrTooManyLegs, KindEndless},
+	{ntlm.ErrNoChallenge, KindNoChallenge},
 	{context.DeadlineExceeded, KindTimeout},
 	{turntcp.ErrIntegrity, KindTURNUser},
 }

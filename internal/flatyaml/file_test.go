@@ -101,7 +101,13 @@ func FuzzParse(f *testing.F) {
 				}
 			}
 		}
-		for _, p := range problems {
+		items, more := ParseList("f", text, known)
+		for _, item := range items {
+			if !strings.HasPrefix(item.At, "f:") {
+				t.Errorf("an item is at %q", item.At)
+			}
+		}
+		for _, p := range append(problems, more...) {
 			if !strings.HasPrefix(p.Error(), "f:") {
 				t.Errorf("%q does not name the file", p)
 			}
