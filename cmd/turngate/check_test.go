@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -100,10 +99,9 @@ func (b *checkBench) check(t *testing.T, args []string) (c checked) {
 	if err := json.Unmarshal(document, &c); err != nil {
 		t.Fatalf("%v\n%s", err, document)
 	}
-	basic := base64.StdEncoding.EncodeToString([]byte(b.lab.User.Name + ":" + b.lab.User.Password))
-	for _, secret := range []string{b.lab.User.Password, b.lab.TURN.User.Password, basic} {
+	for what, secret := range b.secrets() {
 		if strings.Contains(c.text, secret) || strings.Contains(c.document, secret) {
-			t.Errorf("the output shows a password:\n%s\n%s", c.text, c.document)
+			t.Errorf("the output shows %s:\n%s\n%s", what, c.text, c.document)
 		}
 	}
 	return c

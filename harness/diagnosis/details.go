@@ -23,6 +23,9 @@ func WriteDetails(w io.Writer, r *Report) {
 			fmt.Fprint(w, wrapped("  ", line))
 		}
 	}
+	if s, failed := r.Failure(); failed && len(s.Error) > maxError {
+		fmt.Fprint(w, wrapped(s.Name+": ", s.Error))
+	}
 	for _, p := range r.Probes {
 		fmt.Fprintf(w, "probe %s: %s\n", p.Change, answered(p.Status))
 	}

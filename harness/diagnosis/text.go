@@ -14,9 +14,23 @@ func (s Stage) Line() string {
 	}
 	text := s.Detail
 	if s.Error != "" {
-		text = s.Error
+		text = shortened(s.Error)
 	}
 	return strings.TrimRight(wrapped(fmt.Sprintf("%-8s %-15s %10s  ", s.Outcome, s.Name, took), text), " \n")
+}
+
+const maxError = 150 // bytes of an error in a stage's line: the findings and --verbose have the rest
+
+// shortened cuts a text between words.
+func shortened(text string) string {
+	if len(text) <= maxError {
+		return text
+	}
+	cut := strings.LastIndexByte(text[:maxError], ' ')
+	if cut < 0 {
+		cut = maxError
+	}
+	return text[:cut] + " ..."
 }
 
 // Verdict is one line about the whole.
