@@ -61,7 +61,14 @@ type explainer struct {
 	findings []Finding
 }
 
+// add adds a finding, or another fact to one of this code.
 func (e *explainer) add(code string, c Confidence, format string, args ...any) {
+	for i := range e.findings {
+		if f := &e.findings[i]; f.Code == code {
+			f.Fact += "; " + fmt.Sprintf(format, args...)
+			return
+		}
+	}
 	about := entry(code)
 	e.findings = append(e.findings, Finding{code, c, fmt.Sprintf(format, args...), about.Cause, about.Log, about.Action})
 }

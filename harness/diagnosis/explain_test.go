@@ -72,6 +72,7 @@ var explainTable = []struct {
 	{"works well", failing("", "", quality(Delays{Sent: 100, Received: 100, Min: 20, P50: 21, Max: 300, Late: 0.03}, Delays{Sent: 100, Received: 99, Late: 0.01}),
 		rate(40, 30), largest(1200), endurance(Endurance{Survived: 300, Lived: 60})), nil, ""},
 	{"bursts", failing("", "", quality(Delays{Sent: 100, Received: 100}, Delays{Sent: 100, Received: 100, Late: 0.5, Max: 300})), []string{"media.bursts"}, "down, 50 %"},
+	{"bursts both ways", failing("", "", quality(Delays{Sent: 100, Received: 100, Late: 0.3}, Delays{Sent: 100, Received: 100, Late: 0.5})), []string{"media.bursts"}, "; down, 50 %"},
 	{"far", failing("", "", quality(Delays{Sent: 100, Received: 100, Min: 210}, Delays{})), []string{"media.delay"}, "up, the fastest packet took 210 ms"},
 	{"Nagle", failing("", "", func(r *Report) { r.Bursts = &Bursts{Up: Burst{Second: 41}, Down: Burst{Second: 41}} }, rate(40, 30)), []string{"media.nagle"}, "up, the second of two small packets takes 41 ms longer"},
 	{"too slow to tell Nagle", failing("", "", func(r *Report) { r.Bursts = &Bursts{Up: Burst{Second: 41}} }, rate(0.1, 0.1)), []string{"media.slow"}, ""},
