@@ -96,3 +96,42 @@ func TestSilenceAtEachStage(t *testing.T) {
 		})
 	}
 }
+
+// A path that falls silent while it is measured ends by the deadlines, too, and is not called sound.
+func TestSilenceInMeasurements(t *testing.T) {
+	l, err := lab.New(slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() }) // after the parallel tests
+	const timeout = time.Second
+	for _, after := range []string{diagnosis.StageMedia, diagnosis.StageSizes} {
+		t.Run(after, func(t *testing.T) {
+			t.Parallel()
+			p := &testproxy.Proxy{Host: "localhost", Limits: testproxy.Limits{Stalls: true}}
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			check := &diagnosis.Check{Dialer: &proxyconnect.Dialer{Proxy: p.URL()}, Timeout: timeout, Reconnect: 1, Idle: []time.Duration{time.Millisecond}, Lifetime: time.Second,
+				TURN: diagnosis.TURN{Address: l.TURN.TCP, User: l.TURN.User.Name, Password: credentials.Secret(l.TURN.User.Password)}}
+			check.Progress = func(s diagnosis.Stage) {
+				if s.Name == after {
+					p.Stall(time.Minute)
+				}
+			}
+			start := time.Now()
+			r := check.Run(t.Context())
+			// Quality and bursts have 2 and 4 s of their own, all stages together 40 time-outs at most.
+			if took := time.Since(start); took > 6*time.Second+40*timeout {
+				t.Errorf("it took %v", took)
+			}
+			if r.Stage(after).Outcome != diagnosis.OK {
+				t.Errorf("stages %+v, want all up to %s sound", r.Stages, after)
+			}
+			if findings := diagnosis.Explain(r); len(findings) == 0 || findings[0].Code == "path.other" {
+				t.Errorf("findings %v of %+v", findings, r.Stages)
+			}
+		})
+	}
+}
