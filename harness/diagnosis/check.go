@@ -140,7 +140,7 @@ func (w *walk) stages() []stage {
 		}
 	}
 	if !w.Quick {
-		all = append(all, stage{StageQuality, w.quality, qualityTime + t, "packets"}, stage{StageRate, w.rate, 2 * t, "packets"},
+		all = append(all, stage{StageQuality, w.quality, 2*qualityTime + t, "packets"}, stage{StageRate, w.rate, 2 * t, "packets"},
 			stage{StageBursts, w.bursts, burstsTime + t, "packets"}, stage{StageSizes, w.sizes, 3 * t, "packets"})
 	}
 	if w.Reconnect > 0 {
