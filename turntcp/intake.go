@@ -75,9 +75,6 @@ func giveBack(b []byte) {
 
 // next relays data until a request comes. Nothing that has come waits for anything that has not.
 func (c *conn) next() (Frame, error) {
-	if c.rejected >= maxRejected {
-		return nil, because(ClosedRejected, fmt.Errorf("%d credentials rejected", c.rejected))
-	}
 	for {
 		frame, err := c.handle()
 		if frame == nil && err == nil {
@@ -92,6 +89,9 @@ func (c *conn) next() (Frame, error) {
 // handle relays what has been read, up to a request, which it returns.
 func (c *conn) handle() (Frame, error) {
 	defer c.up.flush()
+	if c.rejected >= maxRejected {
+		return nil, because(ClosedRejected, fmt.Errorf("%d credentials rejected", c.rejected))
+	}
 	for {
 		frame, err := c.in.next()
 		switch {
