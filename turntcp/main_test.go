@@ -140,11 +140,15 @@ func dial(t testing.TB, transport, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	if transport == "tls" {
-		_, pool := certificate()
-		conn = tls.Client(conn, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1", NextProtos: []string{alpnTURN}})
+		conn = secured(conn)
 	}
 	t.Cleanup(func() { conn.Close() })
 	return conn
+}
+
+func secured(conn net.Conn) net.Conn {
+	_, pool := certificate()
+	return tls.Client(conn, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1", NextProtos: []string{alpnTURN}})
 }
 
 // datagram is Data with a payload of its own.

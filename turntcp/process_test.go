@@ -109,34 +109,8 @@ func coturn(t testing.TB) map[string]string {
 	t.Helper()
 	peers.Need(t, "turnserver")
 	dir := daemonDir(t)
-	cert, key := writeCertificate(t, dir)
-	tcp, secure := freePort(t), freePort(t)
-	conf := fmt.Sprintf(`listening-ip=127.0.0.1
-relay-ip=127.0.0.1
-listening-port=%d
-tls-listening-port=%d
-realm=%s
-fingerprint
-lt-cred-mech
-user=%s:%s
-cert=%s
-pkey=%s
-no-udp
-no-dtls
-allow-loopback-peers
-no-cli
-userdb=%[8]s/turndb
-pidfile=%[8]s/turn.pid
-log-file=stdout
-simple-log
-relay-threads=1
-`, tcp, secure, testRealm, testUser, testPassword, cert, key, dir)
-	path := filepath.Join(dir, "turn.conf")
-	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	path, addr := coturnConfig(t, dir, loopback)
 	startDaemon(t, dir, "turnserver", "-c", path)
-	addr := map[string]string{"tcp": fmt.Sprintf("127.0.0.1:%d", tcp), "tls": fmt.Sprintf("127.0.0.1:%d", secure)}
 	for _, a := range addr {
 		eventually(t, "coturn listens on "+a, func() bool {
 			c, err := net.DialTimeout("tcp", a, time.Second)
@@ -147,6 +121,38 @@ relay-threads=1
 		})
 	}
 	return addr
+}
+
+// coturnConfig writes a configuration of coturn, and returns its addresses by transport.
+func coturnConfig(t testing.TB, dir string, ip netip.Addr) (path string, addr map[string]string) {
+	t.Helper()
+	cert, key := writeCertificate(t, dir)
+	tcp, secure := freePort(t), freePort(t)
+	conf := fmt.Sprintf(`listening-ip=%[9]v
+relay-ip=127.0.0.1
+listening-port=%[1]d
+tls-listening-port=%[2]d
+realm=%[3]s
+fingerprint
+lt-cred-mech
+user=%[4]s:%[5]s
+cert=%[6]s
+pkey=%[7]s
+no-udp
+no-dtls
+allow-loopback-peers
+no-cli
+userdb=%[8]s/turndb
+pidfile=%[8]s/turn.pid
+log-file=stdout
+simple-log
+relay-threads=1
+`, tcp, secure, testRealm, testUser, testPassword, cert, key, dir, ip)
+	path = filepath.Join(dir, "turn.conf")
+	if err := os.WriteFile(path, []byte(conf), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path, map[string]string{"tcp": fmt.Sprintf("%v:%d", ip, tcp), "tls": fmt.Sprintf("%v:%d", ip, secure)}
 }
 
 // writeCertificate writes the test certificate and its key, readable for the daemon.

@@ -40,12 +40,16 @@ func (q *queue) add(b burst, now time.Time) {
 	q.bursts[len(q.bursts)-1].size = len(q.data) - at
 }
 
+// slowSegment in bytes of what has been queued is written at once: that client is slow, so the rest had
+// better wait where it can still be dropped.
+const slowSegment = 4 << 10
+
 // take appends what fits into a segment to dst, at least one burst if there is any and dst is empty.
 func (q *queue) take(dst []byte, now time.Time) []byte {
 	q.expire(now)
 	for !q.empty() {
 		b := &q.bursts[q.first]
-		if len(dst) > 0 && len(dst)+b.size > maxSegment {
+		if len(dst) > 0 && len(dst)+b.size > slowSegment {
 			break
 		}
 		dst = append(dst, q.data[q.start:q.start+b.size]...)
