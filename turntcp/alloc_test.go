@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"testing"
+
+	"github.com/pion/stun/v4"
 )
 
 // A relayed packet costs no allocation, either way. (Elsewhere the standard library allocates; the
@@ -21,6 +23,8 @@ func TestRelayingAllocatesNothing(t *testing.T) {
 		{"tcp", "down", (*trial).down, 0},
 		{"tls", "up", (*trial).up, 1}, // crypto/tls allocates for each record that it reads: here a train
 		{"tls", "down", (*trial).downSealed, 0},
+		{"tcp", "up by indications", (*trial).upIndications, 0},
+		{"tcp", "down by indications", (*trial).downIndications, 0},
 	}
 	for _, tt := range tests {
 		for _, train := range trains {
@@ -33,6 +37,36 @@ func TestRelayingAllocatesNothing(t *testing.T) {
 			})
 		}
 	}
+}
+
+// upIndications is up without the channel.
+func (tr *trial) upIndications(t testing.TB) {
+	if tr.indications == nil {
+		for range tr.n {
+			m := stun.MustBuild(stun.TransactionID, stun.NewType(stun.MethodSend, stun.ClassIndication),
+				peerAddress(addrPort(tr.peer.LocalAddr())), stun.RawAttribute{Type: stun.AttrData, Value: Frame(tr.train).Payload()})
+			tr.indications = append(tr.indications, m.Raw...)
+		}
+	}
+	if _, err := tr.client.Write(tr.indications); err != nil {
+		t.Fatal(err)
+	}
+	for range tr.n {
+		if _, _, err := tr.peer.ReadFromUDPAddrPort(tr.buf); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// downIndications is down from another port of the peer, which has no channel.
+func (tr *trial) downIndications(t testing.TB) {
+	if tr.other == nil {
+		tr.other = udpSocket(t)
+	}
+	channel := tr.peer
+	tr.peer = tr.other
+	tr.down(t)
+	tr.peer = channel
 }
 
 // downSealed is down without the client's TLS, which allocates: of the records only the size is looked

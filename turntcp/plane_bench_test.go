@@ -17,6 +17,9 @@ type trial struct {
 	train  []byte // of ChannelData
 	n      int    // datagrams in it
 	buf    []byte
+
+	indications []byte       // the same as Send indications; made when used
+	other       *net.UDPConn // another port of the peer
 }
 
 func newTrial(t testing.TB, transport string, n, size int) *trial {
