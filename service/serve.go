@@ -32,6 +32,7 @@ func Serve(ctx context.Context, c *Config, p Process) error {
 	if err != nil {
 		return err
 	}
+	saveMemory()
 	addrs, err := s.start()
 	if err != nil {
 		return errors.Join(err, s.logs.close())

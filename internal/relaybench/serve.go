@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"runtime/pprof"
 	"syscall"
 
@@ -51,6 +52,7 @@ func serve(args []string) error {
 }
 
 func serveTurngate(ctx context.Context, tcp, secure string, config *tls.Config) error {
+	debug.SetGCPercent(50) // as turngate serve does (its gcPercent)
 	ip := netip.MustParseAddrPort(tcp).Addr()
 	srv, err := turntcp.NewServer(turntcp.Config{
 		Realm:       realm,
