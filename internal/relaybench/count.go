@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -22,13 +23,14 @@ import (
 // encrypt, and then it is the load that is measured.
 type counter struct {
 	net.Conn
-	bytes  *atomic.Uint64
-	buf    []byte // of all counters, which share a CPU: nothing in it is looked at again
-	secure bool
-	header [5]byte // of a TLS record (RFC 8446 section 5.2)
-	have   int     // of the header
-	left   int     // of the record
-	done   chan struct{}
+	bytes    *atomic.Uint64
+	buf      []byte // of all counters, which share a CPU: nothing in it is looked at again
+	secure   bool
+	overhead uint64  // of a TLS record's body, in bytes
+	header   [5]byte // of a TLS record (RFC 8446 section 5.2)
+	have     int     // of the header
+	left     int     // of the record
+	done     chan struct{}
 }
 
 // handover is a connection that its first owner does not close.
@@ -44,8 +46,8 @@ func takeOver(c *turntcp.Client, nc net.Conn, bytes *atomic.Uint64, buf []byte) 
 	n := &counter{Conn: nc, bytes: bytes, buf: buf, done: make(chan struct{})}
 	below := nc
 	if s, ok := nc.(*tls.Conn); ok {
-		if v := s.ConnectionState().Version; v != tls.VersionTLS13 {
-			return nil, fmt.Errorf("%s, want TLS 1.3", tls.VersionName(v))
+		if n.overhead = overhead(s.ConnectionState()); n.overhead == 0 {
+			return nil, fmt.Errorf("cannot count the data of %s", tls.CipherSuiteName(s.ConnectionState().CipherSuite))
 		}
 		n.secure, below = true, s.NetConn()
 	}
@@ -86,8 +88,22 @@ func (c *counter) read(raw syscall.RawConn) {
 	})
 }
 
-// plain is how much data is in the records that end in p: a record of TLS 1.3 has 17 bytes more, for its
-// type and its tag.
+// overhead is what a record has beside its data: a tag, and in TLS 1.3 its type, in TLS 1.2 the nonce of GCM
+// (RFC 8446 section 5.2, RFC 5288, RFC 7905). It is 0 for other suites.
+func overhead(state tls.ConnectionState) uint64 {
+	suite := tls.CipherSuiteName(state.CipherSuite)
+	switch {
+	case state.Version == tls.VersionTLS13:
+		return 1 + 16
+	case strings.Contains(suite, "GCM"):
+		return 8 + 16
+	case strings.Contains(suite, "CHACHA20"):
+		return 16
+	}
+	return 0
+}
+
+// plain is how much data is in the records that end in p.
 func (c *counter) plain(p []byte) (bytes uint64) {
 	for len(p) > 0 {
 		n := 0
@@ -101,7 +117,7 @@ func (c *counter) plain(p []byte) (bytes uint64) {
 		}
 		if p = p[n:]; c.have == len(c.header) && c.left == 0 {
 			c.have = 0
-			bytes += uint64(binary.BigEndian.Uint16(c.header[3:])) - 17
+			bytes += uint64(binary.BigEndian.Uint16(c.header[3:])) - c.overhead
 		}
 	}
 	return bytes
