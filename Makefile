@@ -2,8 +2,10 @@
 # make lint    what a machine can check without running the program
 # make fuzz    every fuzz target for FUZZTIME each
 # make bench   benchmarks
-.PHONY: test lint peers fuzz bench
+# make bench-relay   coturn, pion and turngate beside each other, ROUNDS times: docs/performance.md
+.PHONY: test lint peers fuzz bench bench-relay
 FUZZTIME ?= 60s
+ROUNDS ?= 5
 
 # interop is a module of its own: it alone links pion/webrtc and pion/turn v2.
 MODULES = . interop
@@ -27,3 +29,8 @@ fuzz:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+# On a machine with nothing else to do; 6 minutes. The first CPU is the servers', the second the load's.
+bench-relay: peers
+	go run ./internal/relaybench -rounds $(ROUNDS) -seconds 1 -loads trains,lone
+	go run ./internal/relaybench -rounds $(ROUNDS) -settle 1s -loads idle
