@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// killAfter is what a child has, after its own limit on time, to say so.
-const killAfter = 500 * time.Millisecond
+// killAfter is what a child has, besides its own limit on time, to start and to say that it is over.
+const killAfter = 2 * time.Second
 
 // errLate is the cause of the end of a child that its own limit did not stop.
 var errLate = errors.New("late")
