@@ -4,25 +4,38 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/turngate/turngate/harness/measure"
 	"github.com/turngate/turngate/harness/report"
 )
 
 type reportCmd struct {
-	Files []string `arg:"" help:"Records, as --json of load and size has written them."`
+	Files   []string `arg:"" help:"Records, as --json of load and size has written them. With --compare two, or two lists of repeats with commas between."`
+	Compare bool     `help:"Compare the second file with the first."`
+	FailIf  []string `name:"fail-if" placeholder:"CONDITION" sep:"none" help:"With --compare: METRIC>+N% or METRIC<-N%, as in added_p99>+10%; without % in the metric's own unit. May be repeated."`
 	documentFlags
 }
 
 // Help is shown by turngate report --help.
 func (reportCmd) Help() string {
-	return `Renders a record again, in every form that turngate load and size have. Docs: docs/report.md.
+	return `Renders a record again, in every form that turngate load and size have, or compares runs. A difference counts
+only if it is beyond the spread of the repeats. Exit status of a comparison: 0 none of --fail-if, 1 one of them,
+3 within the spread or nothing in common. Docs: docs/report.md.
 
-  turngate report run.json --html run.html`
+  turngate report run.json --html run.html
+  turngate report --compare before.json after.json --fail-if 'added_p99>+10%' --fail-if 'capacity<-5%'
+  turngate report --compare a1.json,a2.json,a3.json b1.json,b2.json,b3.json`
 }
 
-// Run renders.
+// Run renders or compares.
 func (c *reportCmd) Run(std stdio) error {
+	if c.Compare {
+		return c.compare(std)
+	}
+	if len(c.FailIf) > 0 {
+		return usageError{errors.New("--fail-if goes with --compare")}
+	}
 	records, err := readRecords(c.Files)
 	if err != nil {
 		return err
@@ -40,6 +53,39 @@ func (c *reportCmd) Run(std stdio) error {
 		}
 	}
 	return nil
+}
+
+func (c *reportCmd) compare(std stdio) error {
+	if len(c.Files) != 2 {
+		return usageError{fmt.Errorf("--compare wants two files, or two lists with commas between, and got %d", len(c.Files))}
+	}
+	if c.documentFlags != (documentFlags{Markdown: c.Markdown}) {
+		return usageError{errors.New("--compare has text and --markdown")}
+	}
+	var conditions []report.FailIf
+	for _, text := range c.FailIf {
+		condition, err := report.ParseFailIf(text)
+		if err != nil {
+			return usageError{fmt.Errorf("--fail-if: %w", err)}
+		}
+		conditions = append(conditions, condition)
+	}
+	var sides [2][]measure.Record
+	for i := range sides {
+		var err error
+		if sides[i], err = readRecords(strings.Split(c.Files[i], ",")); err != nil {
+			return err
+		}
+	}
+	out, err := openOutputs(std, output[report.Comparison]{flag: "--markdown", path: c.Markdown, add: true, render: report.CompareMarkdown})
+	if err != nil {
+		return err
+	}
+	comparison := report.Compare(sides[0], sides[1], conditions)
+	if err := errors.Join(report.CompareText(out.text, comparison), out.write(comparison)); err != nil {
+		return err
+	}
+	return verdictOf(measure.Record{Verdict: comparison.Verdict})
 }
 
 func readRecords(files []string) (list []measure.Record, err error) {
