@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -235,9 +233,8 @@ func (c *loadCmd) Run(ctx context.Context, std stdio) error {
 	if err := t.preflight(lt, steps, std.err); err != nil {
 		return err
 	}
-	lt.Progress, lt.StepDone = liveLines(std.err, c.Quiet)
 	lt.Checkpoint = out.checkpoint(std)
-	record, err := lt.Load(ctx, steps)
+	record, err := c.watched(ctx, std, lt, func(ctx context.Context) (measure.Record, error) { return lt.Load(ctx, steps) })
 	if err != nil && len(record.Steps) == 0 {
 		return loadError(err)
 	}
@@ -334,29 +331,4 @@ func objectives(changes []string) ([]measure.Objective, error) {
 		list[i].Limit, list[i].Source = limit, "given with --objective"
 	}
 	return list, nil
-}
-
-// liveLines print how it goes: a line every five seconds, and one for each step.
-func liveLines(w io.Writer, quiet bool) (func(loadtest.Live), func(measure.Step)) {
-	if quiet {
-		return nil, nil
-	}
-	n := 0
-	progress := func(l loadtest.Live) {
-		if n++; n%5 != 0 {
-			return
-		}
-		line := fmt.Sprintf("%6.0f s  %-28s %5d up %4d opening %4d lost %8.0f packets/s", l.Elapsed.Seconds(), l.Step, l.Snapshot.Calls, l.Snapshot.Opening, l.Snapshot.Lost, l.Values["received_pps"])
-		if cpu, ok := l.Values["proc.cpu_cores"]; ok {
-			line += fmt.Sprintf("  proxy %.2f cores, %.0f fds", cpu+l.Values["proc.helpers_cpu_cores"], l.Values["proc.fds"])
-		}
-		for _, cause := range slices.Sorted(maps.Keys(l.Snapshot.Failed)) {
-			line += fmt.Sprintf("  %d x %s", l.Snapshot.Failed[cause], cause)
-		}
-		fmt.Fprintln(w, line)
-	}
-	return progress, func(s measure.Step) {
-		fmt.Fprintf(w, "%-6s %-36s delay p95 %7.1f ms, added %6.1f ms, late %5.2f %%, connect p95 %6.0f ms\n", s.Verdict, s.Name,
-			s.Figures[loadtest.DelayP95], s.Figures[loadtest.AddedP95], 100*s.Figures[loadtest.LateShare(100)], s.Figures[loadtest.ConnectP95])
-	}
 }

@@ -20,7 +20,7 @@ type probeFlags struct {
 	SNMP            string   `name:"snmp" placeholder:"HOST[:PORT]" help:"Ask an SNMP agent, for Squid's figures or --snmp-oid."`
 	SNMPCommunity   string   `name:"snmp-community-file" placeholder:"FILE" help:"File with the community. Default: public."`
 	SNMPOIDs        []string `name:"snmp-oid" placeholder:"NAME=OID" help:"What to ask for instead; of a NAME that ends with _per_s the growth is recorded. May be repeated."`
-	Metrics         string   `placeholder:"URL" help:"Read a Prometheus endpoint: http://host:9100/metrics."`
+	Metrics         string   `name:"proxy-metrics" placeholder:"URL" help:"Read a Prometheus endpoint: http://host:9100/metrics."`
 	MetricsSelected []string `name:"metric" placeholder:"NAME" help:"Metrics to keep of it. Default: those of a process and of node_exporter. May be repeated."`
 }
 
@@ -57,7 +57,7 @@ func (f *probeFlags) watches() (list []loadtest.Watch, err error) {
 			names = probe.DefaultMetrics()
 		}
 		w, err := probe.NewMetrics(f.Metrics, names)
-		if err := add("--metrics", w, err); err != nil {
+		if err := add("--proxy-metrics", w, err); err != nil {
 			return nil, err
 		}
 	}

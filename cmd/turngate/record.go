@@ -20,7 +20,7 @@ type documentFlags struct {
 // recordFlags are those of a command that makes a record.
 type recordFlags struct {
 	documentFlags
-	Quiet bool `short:"q" help:"No progress on standard error."`
+	liveFlags
 }
 
 // recordOutputs are where a record goes, and its text.

@@ -146,9 +146,9 @@ func (c *sizeCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	lt.Progress, lt.StepDone = liveLines(std.err, c.Quiet)
 	lt.Checkpoint = out.checkpoint(std)
-	record, err := lt.Size(ctx, loadtest.Sizing{Quick: c.Quick, Proxy: proxy, Demand: demand, Most: c.MaxCalls, Validate: c.Validate, Foretold: foretell(std.err)})
+	sizing := loadtest.Sizing{Quick: c.Quick, Proxy: proxy, Demand: demand, Most: c.MaxCalls, Validate: c.Validate, Foretold: foretell(std.err)}
+	record, err := c.watched(ctx, std, lt, func(ctx context.Context) (measure.Record, error) { return lt.Size(ctx, sizing) })
 	if err != nil && len(record.Steps) == 0 {
 		return loadError(err)
 	}

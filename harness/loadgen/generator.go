@@ -256,37 +256,3 @@ func (g *Generator) failed(err error) {
 		g.fatal = err
 	}
 }
-
-// A Snapshot is what a live view shows.
-type Snapshot struct {
-	Calls, Opening, Lost int
-	Received             int64 // packets of the step
-	Failed               map[string]int
-	Sockets              Sockets
-}
-
-// Add adds the figures of another part.
-func (s *Snapshot) Add(o Snapshot) {
-	s.Calls, s.Opening, s.Lost, s.Received = s.Calls+o.Calls, s.Opening+o.Opening, s.Lost+o.Lost, s.Received+o.Received
-	s.Sockets.Add(o.Sockets)
-	for cause, n := range o.Failed {
-		s.Failed[cause] += n
-	}
-}
-
-// Snapshot says how it goes.
-func (g *Generator) Snapshot() Snapshot {
-	s := Snapshot{Sockets: g.sockets(), Opening: int(g.awaiting.Load()), Failed: make(map[string]int)}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	s.Calls, s.Lost = len(g.calls), len(g.lost)
-	for k, v := range g.causes {
-		s.Failed[k] = v
-	}
-	for _, sh := range *g.shards.Load() {
-		sh.mu.Lock()
-		s.Received += sh.received
-		sh.mu.Unlock()
-	}
-	return s
-}

@@ -64,10 +64,12 @@ func (g *Generator) Run(ctx context.Context, s Step) (measure.Step, error) {
 
 // begin forgets what the step before has counted.
 func (g *Generator) begin() {
+	g.resetShards()
 	g.setup.take()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.wanted, g.opened, g.lost, g.causes, g.farLost, g.starved = 0, 0, nil, make(map[string]int), false, nil
+	g.current = span{window: g.cfg.Window}
 }
 
 // prepare makes all calls count and follow their schedules anew, from a moment on that is not yet there

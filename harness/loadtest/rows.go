@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/turngate/turngate/harness/loadgen"
 	"github.com/turngate/turngate/harness/measure"
 )
 
@@ -25,8 +26,7 @@ type rows struct {
 	keep    int // one row in so many
 	seen    int
 	unknown []string
-	step    string
-	calls   int
+	live    Live // what is being run
 	from    Load
 }
 
@@ -48,10 +48,14 @@ func (w *rows) close() {
 }
 
 // now says what is being run.
-func (w *rows) now(step string, calls int, g Load) {
+func (w *rows) now(s loadgen.Step, g Load) {
+	live := Live{Number: w.live.Number + 1, Step: s.Name, Direct: s.Direct, Calls: s.Calls, Duration: s.Duration, began: time.Now()}
+	if d, can := g.(interface{ Delay() *measure.Latency }); can {
+		live.Delay = d.Delay
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.step, w.calls, w.from = step, calls, g
+	w.live, w.from = live, g
 }
 
 func (w *rows) look(ctx context.Context) {
@@ -67,7 +71,7 @@ func (w *rows) look(ctx context.Context) {
 		}
 		values := w.sample(ctx)
 		w.mu.Lock()
-		step, calls, from := w.step, w.calls, w.from
+		live, from := w.live, w.from
 		w.mu.Unlock()
 		if from == nil {
 			continue
@@ -80,10 +84,10 @@ func (w *rows) look(ctx context.Context) {
 			values["tcp.rtt_ms_mean"], values["tcp.rtt_ms_max"] = k.RTT/float64(k.Looked), k.RTTMax
 			values["tcp.unsent_bytes_max"], values["tcp.retransmits"] = float64(k.Unsent), float64(k.Retransmits)
 		}
-		elapsed := time.Since(w.run.start)
-		w.add(measure.Row{At: elapsed.Seconds(), Values: values})
+		live.Elapsed, live.InStep, live.Snapshot, live.Values = time.Since(w.run.start), time.Since(live.began), s, values
+		w.add(measure.Row{At: live.Elapsed.Seconds(), Values: values})
 		if w.run.Progress != nil {
-			w.run.Progress(Live{Step: step, Calls: calls, Elapsed: elapsed, Snapshot: s, Values: values})
+			w.run.Progress(live)
 		}
 	}
 }

@@ -78,11 +78,20 @@ type Watch interface {
 
 // Live is how it goes.
 type Live struct {
+	Number   int // of the step, from 1
 	Step     string
+	Direct   bool
 	Calls    int
+	Duration time.Duration // of the step's measurement
+	InStep   time.Duration // since the step began, its set-up included
 	Elapsed  time.Duration // of the run
 	Snapshot loadgen.Snapshot
 	Values   map[string]float64 // of the watches
+
+	// Delay is of all packets of the step so far; nil where the calls are other processes'.
+	Delay func() *measure.Latency
+
+	began time.Time
 }
 
 // A run is one execution of a Test.
@@ -258,7 +267,7 @@ func (r *run) step(ctx context.Context, s loadgen.Step, baseline *measure.Step) 
 }
 
 func (r *run) measure(ctx context.Context, g Load, s loadgen.Step, baseline *measure.Step) (measure.Step, error) {
-	r.rows.now(s.Name, s.Calls, g)
+	r.rows.now(s, g)
 	web := r.Web
 	if s.Direct {
 		web = nil

@@ -64,6 +64,12 @@ func stepCase(command string, s measure.Step, suite *junitSuite) junitTestCase {
 	return tc
 }
 
+// A CI system takes a summary of up to 1 MiB.
+const (
+	mostReasons = 50
+	mostSteps   = 500
+)
+
 // RecordMarkdown writes a summary for a CI system's page.
 func RecordMarkdown(w io.Writer, r measure.Record) error {
 	var b strings.Builder
@@ -71,7 +77,11 @@ func RecordMarkdown(w io.Writer, r measure.Record) error {
 	if r.Size != nil {
 		fmt.Fprintf(&b, "%s\n\n", escapeMarkdown(r.Size.Sentence))
 	}
-	for _, reason := range r.Reasons {
+	for i, reason := range r.Reasons {
+		if i == mostReasons {
+			fmt.Fprintf(&b, "- and %d more\n", len(r.Reasons)-i)
+			break
+		}
 		fmt.Fprintf(&b, "- %s\n", escapeMarkdown(reason))
 	}
 	b.WriteString("\n| objective | want | got | verdict |\n|---|--:|--:|---|\n")
@@ -83,7 +93,10 @@ func RecordMarkdown(w io.Writer, r measure.Record) error {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", o.Metric, escapeMarkdown(want(o)), got, o.Verdict)
 	}
 	b.WriteString("\n<details><summary>all steps</summary>\n\n```\n")
-	stepsText(&b, r.Steps)
+	stepsText(&b, r.Steps[:min(mostSteps, len(r.Steps))])
+	if len(r.Steps) > mostSteps {
+		fmt.Fprintf(&b, "and %d more\n", len(r.Steps)-mostSteps)
+	}
 	fmt.Fprintf(&b, "```\n\n</details>\n\n%s\n", escapeMarkdown(conditionsText(r)))
 	_, err := io.WriteString(w, b.String())
 	return err

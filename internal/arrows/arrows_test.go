@@ -58,7 +58,8 @@ var drawing = map[string]string{
 	"harness/loadtest":    "proxyconnect turntcp harness/fleet harness/loadgen harness/measure harness/sizing",
 	"harness/conformance": "harness/credentials",
 	"harness/matrix":      "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
-	"cmd/turngate":        "harness/proxyfind harness/conformance internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report harness/watch harness/probe",
+	"harness/live":        "harness/loadtest harness/measure",
+	"cmd/turngate":        "harness/live harness/proxyfind harness/conformance internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report harness/watch harness/probe",
 }
 
 func TestArrows(t *testing.T) {
