@@ -139,9 +139,10 @@ func (z *sizer) special(ctx context.Context, p loadgen.Profile, s loadgen.Step) 
 	return got, err
 }
 
+// settle gives the proxy time to see that tunnels have ended.
 func settle(ctx context.Context) {
 	select {
-	case <-time.After(300 * time.Millisecond):
+	case <-time.After(700 * time.Millisecond):
 	case <-ctx.Done():
 	}
 }
