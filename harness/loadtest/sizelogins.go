@@ -96,6 +96,15 @@ func keptUp(s measure.Step, rate int) string {
 	return ""
 }
 
+// served is how many tunnels per second opened where more were offered than did, and none was refused:
+// all that were begun, over the time until the last of them was served. 0 of other steps.
+func served(s *measure.Step) float64 {
+	if s.Verdict != measure.Fail || s.Figures[OpenedShare] < 1 {
+		return 0
+	}
+	return float64(s.Tunnels.Opened-s.Calls) / (s.Seconds + s.Figures[ConnectP95]/1000)
+}
+
 // loginsFound takes over the result. Where the offered rate was a little too high, the queue grew
 // slowly enough to pass: what was done per second is what was offered over the time until the last
 // was served.
@@ -112,6 +121,9 @@ func (z *sizer) loginsFound(f sizing.Found) {
 	p.HelperSeconds = phaseMedian(e.Rest, "connect")
 	p.Logins = float64(f.Calls) * s.Seconds / (s.Seconds + max(0, s.Figures[ConnectP95]/1000-p.HelperSeconds))
 	p.LoginsAtLeast = f.AtLeast
+	for _, s := range z.logins {
+		p.Logins = max(p.Logins, served(s))
+	}
 	p.LoginsGaveWay, _ = sizing.GaveWay(e)
 	if p.LoginsGaveWay == sizing.TheMachine || p.LoginsGaveWay == sizing.TheGenerator {
 		p.LoginsAtLeast = true
