@@ -188,7 +188,8 @@ func (g *Generator) farEnd(ctx context.Context) (*far, error) {
 		f.client.Close()
 		return nil, err
 	}
-	f.out = newOutbox(f.client, g.cfg.Single)
+	number := len(g.fars)
+	f.out = newOutbox(f.client, g.cfg.Single, func(due time.Duration) { g.shard(number).recordWrite(time.Since(g.epoch) - due) })
 	close(ready)
 	g.fars = append(g.fars, f)
 	return f, nil

@@ -24,7 +24,7 @@ func Merge(parts []measure.Step) (measure.Step, error) {
 		Name: first.Name, Kind: first.Kind, Direct: first.Direct, Start: first.Start, Seconds: first.Seconds,
 		Up: measure.Flow{Delay: measure.NewLatency()}, Down: measure.Flow{Delay: measure.NewLatency()},
 		Tunnels:   measure.Tunnels{Life: measure.NewLatency()},
-		Generator: measure.Generator{Lateness: measure.NewLatency(), Sent: 1, Coverage: 1},
+		Generator: measure.Generator{Lateness: measure.NewLatency(), Writing: measure.NewLatency(), Sent: 1, Coverage: 1},
 	}
 	var schedule uint64
 	for _, p := range parts {
@@ -126,6 +126,7 @@ func mergeTunnels(t *measure.Tunnels, other measure.Tunnels) {
 // mergeGenerator adds what processes use, and keeps the worst of what they suffer.
 func mergeGenerator(g *measure.Generator, other measure.Generator) {
 	merge(g.Lateness, other.Lateness)
+	merge(g.Writing, other.Writing)
 	g.Sent, g.Coverage = min(g.Sent, other.Sent), min(g.Coverage, other.Coverage)
 	g.CPU, g.RSS, g.FDs = g.CPU+other.CPU, g.RSS+other.RSS, max(g.FDs, other.FDs)
 	if g.FDLimit == 0 || other.FDLimit < g.FDLimit {

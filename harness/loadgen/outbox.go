@@ -17,8 +17,9 @@ const maxBacklog = 1 << 20
 // appends, a goroutine that lives while there is something writes all that is there at once.
 type outbox struct {
 	client *turntcp.Client
-	single bool   // each packet by a write of its own
-	write  func() // the goroutine, made once
+	single bool                    // each packet by a write of its own
+	write  func()                  // the goroutine, made once
+	begun  func(due time.Duration) // called when it begins, with the time when that was due; may be nil
 	work   sync.WaitGroup
 
 	mu      sync.Mutex
@@ -26,13 +27,14 @@ type outbox struct {
 	spare   []byte
 	writing int // bytes that are being written
 	running bool
+	first   time.Duration // when what it began with was due
 	closed  bool
 
 	backlog atomic.Int64 // most bytes that waited, since it was last reset
 }
 
-func newOutbox(c *turntcp.Client, single bool) *outbox {
-	o := &outbox{client: c, single: single}
+func newOutbox(c *turntcp.Client, single bool, begun func(due time.Duration)) *outbox {
+	o := &outbox{client: c, single: single, begun: begun}
 	o.write = o.run
 	return o
 }
@@ -50,7 +52,7 @@ func (o *outbox) add(size int, s *sending, n int, due time.Duration) bool {
 		o.backlog.Store(waiting)
 	}
 	if !o.running && o.client != nil {
-		o.running = true
+		o.running, o.first = true, due
 		o.work.Add(1)
 		go o.write()
 	}
@@ -60,6 +62,9 @@ func (o *outbox) add(size int, s *sending, n int, due time.Duration) bool {
 // run writes until there is nothing.
 func (o *outbox) run() {
 	defer o.work.Done()
+	if o.begun != nil {
+		o.begun(o.first) // which nobody changes while this runs
+	}
 	for {
 		out := o.take()
 		if len(out) == 0 {

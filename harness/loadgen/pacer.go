@@ -57,9 +57,11 @@ func (pulse) restart(_, next time.Duration) time.Duration { return next }
 
 // run is the pacer's thread.
 func (p *pacer) run() {
-	runtime.LockOSThread() // and never unlocked: the thread, with its timer slack, ends with us
+	runtime.LockOSThread() // and never unlocked: the thread, with its priority, ends with us
 	defer close(p.done)
-	exactTimers()
+	addProcessors(1) // the one that sleep keeps
+	defer addProcessors(-1)
+	keepTime()
 	for {
 		select {
 		case <-p.stop:
@@ -68,6 +70,15 @@ func (p *pacer) run() {
 		}
 		sleep(p.turn())
 	}
+}
+
+var processors sync.Mutex
+
+// addProcessors changes how many goroutines run at a time.
+func addProcessors(n int) {
+	processors.Lock()
+	defer processors.Unlock()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
 }
 
 // turn sends all that is due and returns how long to sleep.

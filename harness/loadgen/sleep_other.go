@@ -4,6 +4,6 @@ package loadgen
 
 import "time"
 
-func exactTimers() {}
+func keepTime() {}
 
 func sleep(d time.Duration) { time.Sleep(d) }

@@ -52,6 +52,12 @@ func (g *Generator) Run(ctx context.Context, s Step) (measure.Step, error) {
 	sp = g.measure(ctx, s, sp)
 	r := g.result(s, sp)
 	r.Generator = health.end(g.takeLateness())
+	r.Generator.Writing = measure.NewLatency()
+	for _, sh := range *g.shards.Load() {
+		sh.mu.Lock()
+		r.Generator.Writing.Merge(sh.writing)
+		sh.mu.Unlock()
+	}
 	g.judge(&r)
 	g.mu.Lock()
 	fatal := g.fatal

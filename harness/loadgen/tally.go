@@ -142,11 +142,12 @@ type shard struct {
 	mu       sync.Mutex
 	delay    []*measure.Latency // by stream
 	jitter   []*measure.Latency
+	writing  *measure.Latency // from when a write was due to its beginning, where nothing was before it
 	received int64
 }
 
 func newShard(streams int) *shard {
-	s := new(shard)
+	s := &shard{writing: measure.NewLatency()}
 	for range streams {
 		s.delay, s.jitter = append(s.delay, measure.NewLatency()), append(s.jitter, measure.NewLatency())
 	}
@@ -163,5 +164,11 @@ func (s *shard) record(stream int, d time.Duration) {
 func (s *shard) recordJitter(stream int, d time.Duration) {
 	s.mu.Lock()
 	s.jitter[stream].Record(d)
+	s.mu.Unlock()
+}
+
+func (s *shard) recordWrite(d time.Duration) {
+	s.mu.Lock()
+	s.writing.Record(d)
 	s.mu.Unlock()
 }

@@ -182,7 +182,8 @@ type Generator struct {
 	GCShare  float64  `json:"gc_cpu_share"`
 	Coverage float64  `json:"coverage"` // share of the calls whose generator was there for the whole step
 
-	Processes int `json:"processes,omitempty"` // that shared the calls; 0 is one
+	Writing   *Latency `json:"writing,omitempty"`   // from when a write was due to its beginning, where nothing was before it
+	Processes int      `json:"processes,omitempty"` // that shared the calls; 0 is one
 }
 
 // A Row is what was seen at one instant, by name ("calls", "proc.cpu_cores", "squid.fds_in_use").
