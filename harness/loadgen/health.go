@@ -14,8 +14,8 @@ import (
 const minSent = 0.995
 
 // slowestWrite is how late the 99th percentile of the writes may begin that nothing was before, in
-// milliseconds: half of the strictest objective for delay.
-const slowestWrite = 10.0
+// Config.MaxLateness: with its default half of the strictest objective for delay.
+const slowestWrite = 5
 
 // judge finds the step void if the generator was the bottleneck. Anything else is left to others.
 func (g *Generator) judge(r *measure.Step) {
@@ -41,8 +41,8 @@ func (g *Generator) judge(r *measure.Step) {
 	if late, most := gen.Lateness.Milliseconds(0.99), measure.Milliseconds(g.cfg.MaxLateness); late > most {
 		void("the generator was late: the 99th percentile of its pacer is %.1f ms, the most allowed %.0f ms; use fewer calls or a larger machine", late, most)
 	}
-	if gen.Writing != nil && gen.Writing.Milliseconds(0.99) > slowestWrite {
-		void("the generator was late: the 99th percentile of its writers is %.1f ms after the time, the most allowed %.0f ms; use fewer calls or a larger machine", gen.Writing.Milliseconds(0.99), slowestWrite)
+	if most := slowestWrite * measure.Milliseconds(g.cfg.MaxLateness); gen.Writing != nil && gen.Writing.Milliseconds(0.99) > most {
+		void("the generator was late: the 99th percentile of its writers began %.1f ms after the time, the most allowed %.0f ms; use fewer calls or a larger machine", gen.Writing.Milliseconds(0.99), most)
 	}
 	if gen.Sent < minSent {
 		void("the generator came to %.2f %% of what was due, the least allowed is %.1f %%", 100*gen.Sent, 100*minSent)

@@ -189,4 +189,10 @@ func TestLateness(t *testing.T) {
 	if g.judge(&r); r.Verdict != measure.Void || len(r.Reasons) != 1 {
 		t.Errorf("got %s %q, want void and why", r.Verdict, r.Reasons)
 	}
+	writing := measure.NewLatency()
+	writing.Record(11 * time.Millisecond)
+	r = measure.Step{Generator: measure.Generator{Lateness: measure.NewLatency(), Writing: writing}}
+	if g.judge(&r); r.Verdict != measure.Void || len(r.Reasons) != 1 {
+		t.Errorf("late writers: got %s %q, want void and why", r.Verdict, r.Reasons)
+	}
 }
