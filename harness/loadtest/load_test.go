@@ -105,6 +105,7 @@ func TestLoad(t *testing.T) {
 			t.Errorf("phase %s was not measured three times: %+v", name, s.Setup)
 		}
 	}
+	checkSchema(t, r)
 }
 
 // What a proxy cannot carry breaks the objective that says so.

@@ -37,6 +37,7 @@ func TestSizeTunnels(t *testing.T) {
 	if len(s.Model) > 0 || !strings.Contains(strings.Join(r.Unknown, ";"), "no probe") {
 		t.Errorf("a cost model without the proxy's CPU: %v, unknown %q", s.Model, r.Unknown)
 	}
+	checkSchema(t, r)
 }
 
 // A proxy that adds more than the objective allows carries nothing, and delay is named.

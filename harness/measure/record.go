@@ -14,7 +14,8 @@ const (
 )
 
 // A Record is all that a run of load or size has measured, and what follows from it. It is written as
-// JSON, versioned by Format: fields are added, never changed. Offsets are seconds since Started.
+// JSON, versioned by Format: fields are added, never changed. Offsets are seconds since Started, but
+// for a Window's. docs/record.md tells of every field.
 type Record struct {
 	Format     int         `json:"format"`  // 1
 	Command    string      `json:"command"` // "load" or "size"
@@ -148,7 +149,8 @@ type Phase struct {
 	Took *Latency `json:"took"`
 }
 
-// A Window is a quality interval of all calls together.
+// A Window is a quality interval of all calls together. Unlike other offsets its Start counts from the
+// Start of its Step.
 type Window struct {
 	Start   float64 `json:"start"`
 	Seconds float64 `json:"seconds"`
