@@ -6,13 +6,15 @@ import (
 	"os"
 	"strings"
 
+	"github.com/turngate/turngate/harness/loadtest"
 	"github.com/turngate/turngate/harness/measure"
 	"github.com/turngate/turngate/harness/report"
 )
 
 type reportCmd struct {
-	Files   []string `arg:"" help:"Records, as --json of load and size has written them. With --compare two, or two lists of repeats with commas between."`
-	Compare bool     `help:"Compare the second file with the first."`
+	Files   []string `arg:"" help:"Records, as --json of load and size has written them. With --compare two, or two lists of repeats with commas between. With --merge one of each part."`
+	Compare bool     `xor:"compare" help:"Compare the second file with the first."`
+	Merge   bool     `xor:"compare" help:"Make one record of those that hosts with a --part each have written of a run, and judge it."`
 	FailIf  []string `name:"fail-if" placeholder:"CONDITION" sep:"none" help:"With --compare: METRIC>+N% or METRIC<-N%, as in added_p99>+10%; without % in the metric's own unit. May be repeated."`
 	documentFlags
 }
@@ -21,20 +23,24 @@ type reportCmd struct {
 func (reportCmd) Help() string {
 	return `Renders a record again, in every form that turngate load and size have, or compares runs. A difference counts
 only if it is beyond the spread of the repeats. Exit status of a comparison: 0 none of --fail-if, 1 one of them,
-3 within the spread or nothing in common. Docs: docs/report.md.
+3 within the spread or nothing in common; of a merged record by its verdict, as for turngate load. Docs: docs/report.md.
 
   turngate report run.json --html run.html
+  turngate report --merge part1.json part2.json part3.json --json run.json --html run.html
   turngate report --compare before.json after.json --fail-if 'added_p99>+10%' --fail-if 'capacity<-5%'
   turngate report --compare a1.json,a2.json,a3.json b1.json,b2.json,b3.json`
 }
 
-// Run renders or compares.
+// Run renders, merges or compares.
 func (c *reportCmd) Run(std stdio) error {
 	if c.Compare {
 		return c.compare(std)
 	}
 	if len(c.FailIf) > 0 {
 		return usageError{errors.New("--fail-if goes with --compare")}
+	}
+	if c.Merge {
+		return c.merge(std)
 	}
 	records, err := readRecords(c.Files)
 	if err != nil {
@@ -53,6 +59,27 @@ func (c *reportCmd) Run(std stdio) error {
 		}
 	}
 	return nil
+}
+
+// merge makes one record of the parts of a run.
+func (c *reportCmd) merge(std stdio) error {
+	records, err := readRecords(c.Files)
+	if err != nil {
+		return err
+	}
+	var pieces []loadtest.Piece
+	for i, r := range records {
+		pieces = append(pieces, loadtest.Piece{File: c.Files[i], Record: r})
+	}
+	merged, err := loadtest.Merge(pieces)
+	if err != nil {
+		return usageError{fmt.Errorf("--merge: %w", err)}
+	}
+	out, err := c.open(std)
+	if err != nil {
+		return err
+	}
+	return errors.Join(out.write(merged), verdictOf(merged))
 }
 
 func (c *reportCmd) compare(std stdio) error {

@@ -135,6 +135,9 @@ func (t *Test) begin(ctx context.Context) (*run, error) {
 		Verdict: measure.Void, Warnings: t.Warnings,
 	}
 	r.record.Path.Direction = "one-way"
+	if t.Part != (loadgen.Part{}) {
+		r.record.Part = t.Part.String()
+	}
 	loads := t.Loads
 	if loads == nil {
 		loads = t.generatorLoad
@@ -235,6 +238,9 @@ func quiet(ctx context.Context, err error) error {
 	return err
 }
 
+// again is added to the name of a baseline's second try.
+const again = ", again"
+
 // baseline measures the same calls without the proxy. A profile without media has nothing to compare.
 func (r *run) baseline(ctx context.Context, s loadgen.Step) (*measure.Step, error) {
 	if len(r.Profile.Streams) == 0 {
@@ -247,7 +253,7 @@ func (r *run) baseline(ctx context.Context, s loadgen.Step) (*measure.Step, erro
 	baseline := loadgen.Step{Name: fmt.Sprintf("direct, %d calls", s.Calls), Kind: "baseline", Direct: true, Calls: s.Calls, Duration: length}
 	got, err := r.measure(ctx, r.direct, baseline, nil)
 	if err == nil && got.Verdict == measure.Void { // without it nothing can be compared
-		baseline.Name += ", again"
+		baseline.Name += again
 		got, err = r.measure(ctx, r.direct, baseline, nil)
 	}
 	if err != nil {

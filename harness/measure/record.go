@@ -21,6 +21,7 @@ type Record struct {
 	Command    string      `json:"command"` // "load" or "size"
 	Run        string      `json:"run"`     // a random name of the run
 	Seed       uint64      `json:"seed"`
+	Part       string      `json:"part,omitempty"` // of the calls: "2/4"; "" is all
 	Started    time.Time   `json:"started"`
 	Seconds    float64     `json:"seconds"`
 	Partial    bool        `json:"partial,omitempty"` // it was interrupted; what was measured is here

@@ -320,6 +320,7 @@ func conditionsSection(r measure.Record) section {
 	}
 	add("lab", r.Path.Lab)
 	add("delay is", r.Path.Direction)
+	add("part of the calls", r.Part)
 	add("machine of the generator", fmt.Sprintf("%d × %s, %s, %s, load average %.1f in the minute before", c.CPUs, cmp.Or(c.CPU, "CPU"), c.OS, c.Kernel, c.Load))
 	add("versions", fmt.Sprintf("turngate %s, %s", c.Version, c.Go))
 	add("to be kept in mind", c.Note)

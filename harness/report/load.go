@@ -141,6 +141,9 @@ func conditionsText(r measure.Record) string {
 	c := r.Conditions
 	text := fmt.Sprintf("%s through %s (%s), profile %s, seed %d, %.0f s; turngate %s, %s, %s, %d x %s, load average %.1f before",
 		r.Path.TURN, r.Path.Proxy, r.Path.Auth, r.Profile.Name, r.Seed, r.Seconds, c.Version, c.OS, c.Kernel, c.CPUs, c.CPU, c.Load)
+	if r.Part != "" {
+		text += "; part " + r.Part + " of the calls only"
+	}
 	if c.Note != "" {
 		text += "; " + c.Note
 	}
