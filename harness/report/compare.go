@@ -113,8 +113,8 @@ func stepKey(s measure.Step) string {
 		return fmt.Sprintf("direct, %s", plural(s.Calls, "call"))
 	case s.Kind == "storm" || s.Kind == "soak":
 		return s.Name
-	case s.Kind == "search" && s.Figures["offered_tunnels_per_s"] > 0:
-		return fmt.Sprintf("%.0f tunnels/s", s.Figures["offered_tunnels_per_s"])
+	case s.Kind == "search" && s.Figures[offeredTunnels] > 0:
+		return fmt.Sprintf("%.0f tunnels/s", s.Figures[offeredTunnels])
 	}
 	return plural(s.Calls, "call")
 }

@@ -150,9 +150,12 @@ func stepsSection(r measure.Record) section {
 	}
 	s.Heading, s.Lead = "Capacity: what more calls do", "How quality holds as calls are added. Each dot is a step; the dashed line is the objective."
 	for _, m := range []string{"added_p95_ms", "late_100ms_share", "connect_p95_ms"} {
-		if d, ok := byCalls(r, m); ok {
+		if d, ok := by(calls, r, m); ok {
 			s.Charts = append(s.Charts, d)
 		}
+	}
+	if d, ok := by(tunnelsPerSecond, r, "connect_p95_ms"); ok {
+		s.Charts = append(s.Charts, d)
 	}
 	if d, ok := coresByCalls(r); ok {
 		s.Charts = append(s.Charts, d)
@@ -161,10 +164,10 @@ func stepsSection(r measure.Record) section {
 }
 
 func distinctCalls(steps []measure.Step) int {
-	seen := make(map[int]bool)
+	seen := make(map[float64]bool)
 	for _, s := range steps {
-		if !s.Direct && s.Kind != "model" {
-			seen[s.Calls] = true
+		if n, has := calls.of(s); has {
+			seen[n] = true
 		}
 	}
 	return len(seen)

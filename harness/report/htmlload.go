@@ -16,23 +16,43 @@ func draw(heading string, c chart.Chart, legend ...swatch) drawing {
 	return drawing{Heading: heading, SVG: template.HTML(c.SVG()), Legend: legend}
 }
 
-// byCalls draws a figure over the number of calls.
-func byCalls(r measure.Record, metric string) (drawing, bool) {
+// An abscissa is what steps differ in: that of a step, and whether the step has it.
+type abscissa struct {
+	label string
+	of    func(measure.Step) (float64, bool)
+}
+
+var (
+	calls = abscissa{"calls", func(s measure.Step) (float64, bool) {
+		return float64(s.Calls), !s.Direct && s.Kind != "model" && s.Figures[offeredTunnels] == 0
+	}}
+	tunnelsPerSecond = abscissa{"tunnels per second", func(s measure.Step) (float64, bool) {
+		offered := s.Figures[offeredTunnels]
+		return offered, offered > 0 && s.Kind == "search"
+	}}
+)
+
+// offeredTunnels is the figure of a step that opens tunnels by the clock.
+const offeredTunnels = "offered_tunnels_per_s"
+
+// by draws a figure of the steps.
+func by(x abscissa, r measure.Record, metric string) (drawing, bool) {
 	times, unit := 1.0, "ms"
 	if strings.HasSuffix(metric, "_share") {
 		times, unit = 100, "%"
 	}
 	s := chart.Series{Class: "three", Dots: 3.6}
 	for _, step := range r.Steps {
-		if v, known := step.Figures[metric]; known && !step.Direct && step.Kind != "model" {
-			s.Points = append(s.Points, chart.Point{X: float64(step.Calls), Y: v * times, Class: string(step.Verdict),
+		at, has := x.of(step)
+		if v, known := step.Figures[metric]; known && has {
+			s.Points = append(s.Points, chart.Point{X: at, Y: v * times, Class: string(step.Verdict),
 				Title: fmt.Sprintf("%s: %s, %s", step.Name, figure(metric, v), step.Verdict)})
 		}
 	}
 	slices.SortStableFunc(s.Points, func(a, b chart.Point) int { return cmp.Compare(a.X, b.X) })
-	c := chart.Chart{Label: inWords(metric) + " by number of calls", X: chart.Axis{Label: "calls", Min: chart.F(0)}, Y: chart.Axis{Label: unit}, Series: []chart.Series{s}}
+	c := chart.Chart{Label: inWords(metric) + " by " + x.label, X: chart.Axis{Label: x.label, Min: chart.F(0)}, Y: chart.Axis{Label: unit}, Series: []chart.Series{s}}
 	limit(r, metric, times, &c)
-	return draw(capital(inWords(metric)), c, verdictLegend(r.Steps)...), top(s) > 0
+	return draw(capital(inWords(metric))+", by "+x.label, c, verdictLegend(r.Steps)...), top(s) > 0
 }
 
 // limit adds an objective's line, unless that would press the data flat.
@@ -67,12 +87,13 @@ func coresByCalls(r measure.Record) (drawing, bool) {
 	all, helpers := chart.Series{Class: "three", Dots: 3}, chart.Series{Class: "other", Dots: 3}
 	for _, s := range r.Steps {
 		own, known := s.Figures["mean_proc.cpu_cores"]
-		if !known || s.Direct || s.Kind == "model" {
+		n, has := calls.of(s)
+		if !known || !has {
 			continue
 		}
 		h := s.Figures["mean_proc.helpers_cpu_cores"]
-		all.Points = append(all.Points, chart.Point{X: float64(s.Calls), Y: own + h, Title: fmt.Sprintf("%s: %.2f cores, helpers included", s.Name, own+h)})
-		helpers.Points = append(helpers.Points, chart.Point{X: float64(s.Calls), Y: h, Title: fmt.Sprintf("%s: %.2f cores in helpers", s.Name, h)})
+		all.Points = append(all.Points, chart.Point{X: n, Y: own + h, Title: fmt.Sprintf("%s: %.2f cores, helpers included", s.Name, own+h)})
+		helpers.Points = append(helpers.Points, chart.Point{X: n, Y: h, Title: fmt.Sprintf("%s: %.2f cores in helpers", s.Name, h)})
 	}
 	for _, s := range []*chart.Series{&all, &helpers} {
 		slices.SortStableFunc(s.Points, func(a, b chart.Point) int { return cmp.Compare(a.X, b.X) })

@@ -34,11 +34,14 @@ type Evidence struct {
 // what waits for the next poll is not used.
 const full = 0.9
 
+// searchEnded is the name where nothing gave way.
+const searchEnded = "nothing: the search ended before"
+
 // GaveWay names what ended a search, and says why.
 func GaveWay(e Evidence) (name string, why []string) {
 	f := e.Failed
 	if f == nil {
-		return "nothing: the search ended before", nil
+		return searchEnded, nil
 	}
 	if e.Void {
 		if busy(e) {

@@ -257,8 +257,19 @@ func (p *Proxy) sentence(s measure.Size) string {
 	if s.AtLeast {
 		fewer, least = " or fewer", "at least "
 	}
-	return fmt.Sprintf("%s need %d proxies%s like this one, one of them spare. What decides is %s. One proxy carries %s%d calls of %s within the objectives (%s); what gives way then is %s.",
-		demandWords(s.Demand), s.Proxies, fewer, p.decides(s), least, s.Capacity, p.Profile, confirmedWords(p.Capacity), s.GaveWay)
+	return fmt.Sprintf("%s need %d proxies%s like this one, one of them spare. What decides is %s. One proxy carries %s%d calls of %s within the objectives (%s); %s.",
+		demandWords(s.Demand), s.Proxies, fewer, p.decides(s), least, s.Capacity, p.Profile, confirmedWords(p.Capacity), endWords(s))
+}
+
+// endWords says why one proxy is not said to carry more.
+func endWords(s measure.Size) string {
+	switch {
+	case s.GaveWay == searchEnded:
+		return "the search ended before anything gave way"
+	case s.AtLeast:
+		return "what gave way then was not the proxy but " + s.GaveWay
+	}
+	return "what gives way then is " + s.GaveWay
 }
 
 func confirmedWords(f Found) string {
@@ -291,8 +302,8 @@ func demandWords(d measure.Demand) string {
 	var b strings.Builder
 	switch {
 	case d.Users > 0 && d.Erlangs > 0:
-		fmt.Fprintf(&b, "%d users with %.3g calls of %v in the busy hour, %.4g erlangs, so %d calls at a time (Erlang B, %.3g %% blocked),",
-			d.Users, d.PerHour, time.Duration(d.HoldingS*float64(time.Second)), d.Erlangs, d.Concurrent, 100*d.Blocking)
+		fmt.Fprintf(&b, "%d users, each of whom makes %.3g calls of %.3g min in the busy hour, %.4g erlangs, so %d calls at a time (Erlang B, %.3g %% blocked),",
+			d.Users, d.PerHour, d.HoldingS/60, d.Erlangs, d.Concurrent, 100*d.Blocking)
 	case d.Erlangs > 0:
 		fmt.Fprintf(&b, "%.4g erlangs, so %d calls at a time (Erlang B, %.3g %% blocked),", d.Erlangs, d.Concurrent, 100*d.Blocking)
 	default:
