@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -143,9 +144,10 @@ func TestStallOfTheProxy(t *testing.T) {
 	p, d := startProxy(t, testproxy.Limits{Stalls: true})
 	const stall, length = time.Second, 4 * time.Second
 	lt := newTest(t, "audio", turn, d)
-	lt.StepDone = func(s measure.Step) {
-		if s.Direct {
-			time.AfterFunc(length/2, func() { p.Stall(stall) })
+	var once sync.Once
+	lt.Progress = func(l Live) { // once a second
+		if !l.Direct && l.Snapshot.Received > 0 {
+			once.Do(func() { p.Stall(stall) })
 		}
 	}
 	r, err := lt.Load(t.Context(), []loadgen.Step{{Calls: 5, Duration: length}})

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,10 +19,11 @@ func TestWebBesideCalls(t *testing.T) {
 	turn := startServer(t)
 	p, d := startProxy(t, testproxy.Limits{})
 	asked := make(chan string, 1000)
+	var served atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked <- r.URL.Path
 		time.Sleep(50 * time.Millisecond)
-		if len(asked)%4 == 0 {
+		if served.Add(1)%4 == 0 {
 			w.WriteHeader(http.StatusTeapot)
 		}
 		w.Write(make([]byte, 100_000))
