@@ -23,6 +23,7 @@ import (
 	"github.com/turngate/turngate/harness/diagnosis"
 	"github.com/turngate/turngate/harness/lab"
 	"github.com/turngate/turngate/harness/lab/testproxy"
+	"github.com/turngate/turngate/internal/junit"
 )
 
 // unpack returns the files of a bundle.
@@ -111,21 +112,13 @@ func TestCheckJUnit(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.check(t, b.args(p.URL, "basic", false, "--quick", "--junit", b.path("junit.xml")))
-	var suite struct {
-		Tests    int `xml:"tests,attr"`
-		Failures int `xml:"failures,attr"`
-		Skipped  int `xml:"skipped,attr"`
-		Cases    []struct {
-			Name    string `xml:"name,attr"`
-			Failure *struct {
-				Type string `xml:"type,attr"`
-				Text string `xml:",chardata"`
-			} `xml:"failure"`
-		} `xml:"testcase"`
+	var document struct {
+		Suite junit.Suite `xml:"testsuite"`
 	}
-	if err := xml.Unmarshal([]byte(b.read(t, b.path("junit.xml"))), &suite); err != nil {
+	if err := xml.Unmarshal([]byte(b.read(t, b.path("junit.xml"))), &document); err != nil {
 		t.Fatal(err)
 	}
+	suite := document.Suite
 	if suite.Tests != 11 || suite.Failures != 1 || suite.Skipped != 5 || len(suite.Cases) != 11 {
 		t.Fatalf("got %+v, want eleven stages, one failed, five not needed or not reached", suite)
 	}

@@ -315,7 +315,7 @@ func TestMachines(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`tests="5" failures="1" skipped="3" time="1.500" timestamp="2026-11-26T01:02:03"`,
+		`tests="5" failures="1" errors="0" skipped="3" time="1.500" timestamp="2026-11-26T01:02:03"`,
 		`<failure message="want error 400, got &lt;success&gt;">MUST RFC 8656 2: it does not&#xA;A &gt; Allocate</failure>`,
 		`<skipped message="fail (SHOULD): it does not"></skipped>`,
 	} {

@@ -1,72 +1,32 @@
 package conformance
 
 import (
-	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
-)
 
-// The elements of JUnit's XML, as far as CI systems read them.
-type (
-	junitSuites struct {
-		XMLName xml.Name   `xml:"testsuites"`
-		Suite   junitSuite `xml:"testsuite"`
-	}
-	junitSuite struct {
-		Name      string      `xml:"name,attr"`
-		Tests     int         `xml:"tests,attr"`
-		Failures  int         `xml:"failures,attr"`
-		Skipped   int         `xml:"skipped,attr"`
-		Time      string      `xml:"time,attr"`
-		Timestamp string      `xml:"timestamp,attr"`
-		Cases     []junitCase `xml:"testcase"`
-	}
-	junitCase struct {
-		Class   string        `xml:"classname,attr"`
-		Name    string        `xml:"name,attr"`
-		Time    string        `xml:"time,attr"`
-		Failure *junitMessage `xml:"failure"`
-		Skipped *junitMessage `xml:"skipped"`
-	}
-	junitMessage struct {
-		Message string `xml:"message,attr"`
-		Text    string `xml:",chardata"`
-	}
+	"github.com/turngate/turngate/internal/junit"
 )
 
 // JUnit writes the report as JUnit XML. A SHOULD that fails is a skipped case, as what is not offered: a run
 // of CI does not fail by it.
 func JUnit(w io.Writer, r Report) error {
-	suite := junitSuite{
-		Name: "turngate conformance, " + r.Address, Tests: len(r.Results), Failures: len(r.Violations()),
-		Skipped: len(r.Results) - r.Count(Pass) - len(r.Violations()),
-		Time:    fmt.Sprintf("%.3f", r.Seconds), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
-	}
+	suite := junit.Suite{Name: "turngate conformance, " + r.Address, Time: junit.Seconds(r.Seconds), Timestamp: junit.Timestamp(r.Started)}
 	for _, res := range r.Results {
 		suite.Cases = append(suite.Cases, caseOf(res))
 	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	e := xml.NewEncoder(w)
-	e.Indent("", "  ")
-	if err := e.Encode(junitSuites{Suite: suite}); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return junit.Write(w, suite)
 }
 
-func caseOf(res Result) junitCase {
-	c := junitCase{Class: "turngate.conformance", Name: res.ID, Time: fmt.Sprintf("%.3f", res.Seconds)}
+func caseOf(res Result) junit.Case {
+	c := junit.Case{Class: "turngate.conformance", Name: res.ID, Time: junit.Seconds(res.Seconds)}
 	switch {
 	case res.Outcome == Pass:
 	case res.Outcome == Fail && res.Level == Must:
 		text := fmt.Sprintf("%s %s: %s\n%s", res.Level, res.Section, res.Text, strings.Join(res.Trace, "\n"))
-		c.Failure = &junitMessage{Message: res.Reason, Text: text}
+		c.Failure = &junit.Message{Message: res.Reason, Text: text}
 	default:
-		c.Skipped = &junitMessage{Message: fmt.Sprintf("%s (%s): %s", res.Outcome, res.Level, res.Reason)}
+		c.Skipped = &junit.Message{Message: fmt.Sprintf("%s (%s): %s", res.Outcome, res.Level, res.Reason)}
 	}
 	return c
 }

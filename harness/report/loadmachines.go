@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
@@ -10,24 +9,20 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/turngate/turngate/harness/measure"
+	"github.com/turngate/turngate/internal/junit"
 )
 
 // RecordJUnit writes a test case per objective and per step that was judged; void is an error, since
 // nothing could be judged.
 func RecordJUnit(w io.Writer, r measure.Record) error {
-	suite := junitSuite{
-		Name: "turngate " + r.Command + ", " + r.Profile.Name, Time: fmt.Sprintf("%.3f", r.Seconds),
-		Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
-	}
+	suite := junit.Suite{Name: "turngate " + r.Command + ", " + r.Profile.Name, Time: junit.Seconds(r.Seconds), Timestamp: junit.Timestamp(r.Started)}
 	for _, o := range r.Objectives {
-		tc := junitTestCase{Class: "turngate." + r.Command + ".objective", Name: o.Metric, Time: "0"}
+		tc := junit.Case{Class: "turngate." + r.Command + ".objective", Name: o.Metric, Time: "0"}
 		switch {
 		case !o.Measured:
-			tc.Skipped = &junitMessage{Message: "not measured"}
-			suite.Skipped++
+			tc.Skipped = &junit.Message{Message: "not measured"}
 		case o.Verdict == measure.Fail:
-			tc.Failure = &junitMessage{Message: fmt.Sprintf("%s is %s, want %s", o.Metric, figure(o.Metric, o.Got), want(o)), Text: o.Source}
-			suite.Failures++
+			tc.Failure = &junit.Message{Message: fmt.Sprintf("%s is %s, want %s", o.Metric, figure(o.Metric, o.Got), want(o)), Text: o.Source}
 		}
 		suite.Cases = append(suite.Cases, tc)
 	}
@@ -35,31 +30,19 @@ func RecordJUnit(w io.Writer, r measure.Record) error {
 		if s.Kind == "search" || s.Kind == "model" {
 			continue // these may fail
 		}
-		suite.Cases = append(suite.Cases, stepCase(r.Command, s, &suite))
+		suite.Cases = append(suite.Cases, stepCase(r.Command, s))
 	}
-	suite.Tests = len(suite.Cases)
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	e := xml.NewEncoder(w)
-	e.Indent("", "  ")
-	if err := e.Encode(junitSuites{Suite: suite}); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return junit.Write(w, suite)
 }
 
-func stepCase(command string, s measure.Step, suite *junitSuite) junitTestCase {
-	tc := junitTestCase{Class: "turngate." + command + ".step", Name: s.Name, Time: fmt.Sprintf("%.3f", s.Seconds)}
-	message := &junitMessage{Message: strings.Join(s.Reasons, "; ")}
+func stepCase(command string, s measure.Step) junit.Case {
+	tc := junit.Case{Class: "turngate." + command + ".step", Name: s.Name, Time: junit.Seconds(s.Seconds)}
+	message := &junit.Message{Message: strings.Join(s.Reasons, "; ")}
 	switch s.Verdict {
 	case measure.Fail:
 		tc.Failure = message
-		suite.Failures++
 	case measure.Void:
 		tc.Error = message
-		suite.Errors++
 	}
 	return tc
 }

@@ -2,10 +2,11 @@ package report
 
 import (
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/turngate/turngate/internal/junit"
 )
 
 // JSON writes the run as one indented JSON document.
@@ -16,76 +17,25 @@ func JSON(w io.Writer, r Run) error {
 	return e.Encode(r)
 }
 
-// The elements of JUnit's XML, as far as CI systems read them.
-type (
-	junitSuites struct {
-		XMLName xml.Name   `xml:"testsuites"`
-		Suite   junitSuite `xml:"testsuite"`
-	}
-	junitSuite struct {
-		Name      string          `xml:"name,attr"`
-		Tests     int             `xml:"tests,attr"`
-		Failures  int             `xml:"failures,attr"`
-		Errors    int             `xml:"errors,attr"`
-		Skipped   int             `xml:"skipped,attr"`
-		Time      string          `xml:"time,attr"`
-		Timestamp string          `xml:"timestamp,attr"`
-		Cases     []junitTestCase `xml:"testcase"`
-	}
-	junitTestCase struct {
-		Class      string           `xml:"classname,attr"`
-		Name       string           `xml:"name,attr"`
-		Time       string           `xml:"time,attr"`
-		Properties *junitProperties `xml:"properties"`
-		Failure    *junitMessage    `xml:"failure"`
-		Error      *junitMessage    `xml:"error"`
-		Skipped    *junitMessage    `xml:"skipped"`
-	}
-	junitProperties struct {
-		List []junitProperty `xml:"property"`
-	}
-	junitProperty struct {
-		Name  string `xml:"name,attr"`
-		Value string `xml:"value,attr"`
-	}
-	junitMessage struct {
-		Message string `xml:"message,attr"`
-		Text    string `xml:",chardata"`
-	}
-)
-
 // JUnit writes the run as JUnit XML: a test case per cell, void as an error, figures as properties.
 func JUnit(w io.Writer, r Run) error {
-	n := r.Counts()
-	suite := junitSuite{
-		Name: "turngate matrix, " + r.Lab, Tests: len(r.Cells), Failures: n[Fail], Errors: n[Void], Skipped: n[Skip],
-		Time: fmt.Sprintf("%.3f", r.Seconds), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
-	}
+	suite := junit.Suite{Name: "turngate matrix, " + r.Lab, Time: junit.Seconds(r.Seconds), Timestamp: junit.Timestamp(r.Started)}
 	for _, c := range r.Cells {
 		suite.Cases = append(suite.Cases, testCase(c))
 	}
-	if _, err := io.WriteString(w, xml.Header); err != nil {
-		return err
-	}
-	e := xml.NewEncoder(w)
-	e.Indent("", "  ")
-	if err := e.Encode(junitSuites{Suite: suite}); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
+	return junit.Write(w, suite)
 }
 
-func testCase(c Cell) junitTestCase {
-	tc := junitTestCase{Class: "turngate.matrix", Name: c.Name, Time: fmt.Sprintf("%.3f", c.Seconds), Properties: properties(c)}
-	message := &junitMessage{Message: ends(c), Text: words(c)}
+func testCase(c Cell) junit.Case {
+	tc := junit.Case{Class: "turngate.matrix", Name: c.Name, Time: junit.Seconds(c.Seconds), Properties: properties(c)}
+	message := &junit.Message{Message: ends(c), Text: words(c)}
 	switch c.Outcome {
 	case Fail:
 		tc.Failure = message
 	case Void:
 		tc.Error = message
 	case Skip:
-		tc.Skipped = &junitMessage{Message: c.Detail}
+		tc.Skipped = &junit.Message{Message: c.Detail}
 	}
 	return tc
 }
@@ -112,9 +62,8 @@ func words(c Cell) string {
 	return strings.Join(lines, "\n")
 }
 
-func properties(c Cell) *junitProperties {
-	var p junitProperties
-	add := func(name string, v any) { p.List = append(p.List, junitProperty{name, fmt.Sprint(v)}) }
+func properties(c Cell) (list junit.Properties) {
+	add := func(name string, v any) { list = append(list, junit.Property{Name: name, Value: fmt.Sprint(v)}) }
 	if t := c.Tunnel; t != nil {
 		add("mechanism", t.Mechanism)
 		add("connect_legs", t.Legs)
@@ -128,10 +77,7 @@ func properties(c Cell) *junitProperties {
 		add("up_mbps", f.UpMbps)
 		add("down_mbps", f.DownMbps)
 	}
-	if len(p.List) == 0 {
-		return nil
-	}
-	return &p
+	return list
 }
 
 // Markdown writes a summary for a CI system's page: the verdict first, what went wrong next, the

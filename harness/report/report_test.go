@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/turngate/turngate/harness/measure"
+	"github.com/turngate/turngate/internal/junit"
 )
 
 func sample() Run {
@@ -104,7 +105,9 @@ func TestJUnit(t *testing.T) {
 	if err := JUnit(&b, sample()); err != nil {
 		t.Fatal(err)
 	}
-	var got junitSuites
+	var got struct {
+		Suite junit.Suite `xml:"testsuite"`
+	}
 	if err := xml.Unmarshal([]byte(b.String()), &got); err != nil {
 		t.Fatalf("%v in\n%s", err, b.String())
 	}
@@ -115,7 +118,7 @@ func TestJUnit(t *testing.T) {
 	if f := s.Cases[2].Failure; f == nil || !strings.Contains(f.Text, "<no>") || !strings.Contains(f.Text, "log: no line") {
 		t.Errorf("failure: got %+v", f)
 	}
-	if s.Cases[0].Failure != nil || s.Cases[3].Skipped == nil || s.Cases[0].Properties == nil {
+	if s.Cases[0].Failure != nil || s.Cases[3].Skipped == nil || !strings.Contains(b.String(), `<property name="mechanism" value=`) || strings.Contains(b.String(), "<properties></properties>") {
 		t.Errorf("cases: got %+v", s.Cases)
 	}
 }

@@ -18,6 +18,7 @@ var drawing = map[string]string{
 	"internal/relaybench":   "turntcp internal/peers",
 	"internal/conformtable": "harness/conformance turntcp internal/peers",
 	"internal/knownanswers": "harness/loadgen harness/measure harness/report harness/sizing",
+	"internal/junit":        "",
 	"internal/flatyaml":     "",
 
 	// mechanisms
@@ -40,10 +41,10 @@ var drawing = map[string]string{
 	// witnesses
 	"harness/credentials":   "proxyconnect ntlm kerberos",
 	"harness/proxyfind":     "harness/credentials",
-	"harness/diagnosis":     "proxyconnect turntcp ntlm kerberos harness/credentials harness/proxyfind",
+	"harness/diagnosis":     "proxyconnect turntcp ntlm kerberos harness/credentials harness/proxyfind internal/junit",
 	"harness/measure":       "",
 	"harness/probe":         "",
-	"harness/report":        "harness/measure harness/report/chart",
+	"harness/report":        "harness/measure harness/report/chart internal/junit",
 	"harness/sizing":        "harness/measure",
 	"harness/report/chart":  "",
 	"harness/lab":           "harness/lab/testproxy harness/lab/realstack ntlm/ntlmtest kerberos/kerberostest turntcp",
@@ -56,7 +57,7 @@ var drawing = map[string]string{
 	"harness/loadgen":     "turntcp harness/measure",
 	"harness/fleet":       "harness/loadgen harness/measure",
 	"harness/loadtest":    "proxyconnect turntcp harness/fleet harness/loadgen harness/measure harness/sizing",
-	"harness/conformance": "harness/credentials",
+	"harness/conformance": "harness/credentials internal/junit",
 	"harness/matrix":      "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",
 	"harness/live":        "harness/loadtest harness/measure",
 	"cmd/turngate":        "harness/live harness/proxyfind harness/conformance internal/flatyaml harness/lab/child harness/fleet harness/loadgen harness/loadtest harness/measure harness/sizing proxyconnect turntcp service harness/credentials harness/diagnosis harness/lab harness/lab/testproxy harness/matrix harness/report harness/watch harness/probe",
