@@ -96,7 +96,7 @@ func (c *conn) serve() {
 }
 
 // ReadFrom returns the next request; all else is not for pion. After an error the connection is over. It
-// waits here most of the time, so it does nothing else: with little on the stack, that takes 4 KB and not 8.
+// waits here most of the time, so it does nothing else, and what requests need is not on its stack.
 func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
 	if c.stream != nil {
 		return c.over(c.splice())
