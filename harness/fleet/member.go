@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/turngate/turngate/harness/loadgen"
+	"github.com/turngate/turngate/internal/firstbytes"
 )
 
 const closeTimeout = 15 * time.Second
@@ -22,7 +22,7 @@ type member struct {
 	name   string
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
-	stderr firstBytes
+	stderr firstbytes.Buffer
 
 	ready    chan struct{} // the calls of the step are up
 	finished chan struct{} // there is something in steps
@@ -154,23 +154,4 @@ func (m *member) close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.err
-}
-
-// firstBytes keeps the first 4 KiB.
-type firstBytes struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *firstBytes) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.b.Write(p[:min(len(p), 4096-b.b.Len())])
-	return len(p), nil
-}
-
-func (b *firstBytes) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -18,6 +18,7 @@ var drawing = map[string]string{
 	"internal/relaybench":   "turntcp internal/peers",
 	"internal/conformtable": "harness/conformance turntcp internal/peers",
 	"internal/knownanswers": "harness/loadgen harness/measure harness/report harness/sizing",
+	"internal/firstbytes":   "",
 	"internal/junit":        "",
 	"internal/flatyaml":     "",
 
@@ -48,14 +49,14 @@ var drawing = map[string]string{
 	"harness/sizing":        "harness/measure",
 	"harness/report/chart":  "",
 	"harness/lab":           "harness/lab/testproxy harness/lab/realstack ntlm/ntlmtest kerberos/kerberostest turntcp",
-	"harness/lab/child":     "harness/lab",
+	"harness/lab/child":     "harness/lab internal/firstbytes",
 	"harness/lab/testproxy": "",
 	"harness/lab/realstack": "",
 
 	// stages
 	"harness/watch":       "harness/diagnosis",
 	"harness/loadgen":     "turntcp harness/measure",
-	"harness/fleet":       "harness/loadgen harness/measure",
+	"harness/fleet":       "harness/loadgen harness/measure internal/firstbytes",
 	"harness/loadtest":    "proxyconnect turntcp harness/fleet harness/loadgen harness/measure harness/sizing",
 	"harness/conformance": "harness/credentials internal/junit",
 	"harness/matrix":      "proxyconnect turntcp harness/credentials harness/diagnosis harness/measure harness/lab harness/report",

@@ -10,7 +10,6 @@
 package child
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"github.com/turngate/turngate/harness/lab"
+	"github.com/turngate/turngate/internal/firstbytes"
 )
 
 const closeTimeout = 15 * time.Second
@@ -45,7 +45,7 @@ func Start(ctx context.Context, args ...string) (*Lab, error) {
 		return nil, err
 	}
 	cmd := exec.Command(program, append([]string{"lab", "--json", "-", "--while-stdin"}, args...)...)
-	var stderr bounded
+	var stderr firstbytes.Buffer
 	cmd.Stderr = &stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -97,23 +97,4 @@ func (l *Lab) Close() error {
 		<-l.done
 	}
 	return l.err
-}
-
-// bounded keeps the first 4 KiB.
-type bounded struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.b.Write(p[:min(len(p), 4096-b.b.Len())])
-	return len(p), nil
-}
-
-func (b *bounded) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
