@@ -167,10 +167,13 @@ func (g *Generator) churn(ctx context.Context, rate float64, start time.Time) {
 			return
 		}
 		all.Go(func() {
-			if old := g.oldest(); old != nil {
-				old.end()
-				g.openOne(g.ctx, old.number, due)
+			old := g.oldest()
+			if old == nil {
+				g.unreplaced.Add(1) // left out in silence, it would make a slow path look good
+				return
 			}
+			old.end()
+			g.openOne(g.ctx, old.number, due)
 		})
 	}
 }

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -72,6 +73,7 @@ func (g *Generator) Run(ctx context.Context, s Step) (measure.Step, error) {
 func (g *Generator) begin() {
 	g.resetShards()
 	g.setup.take()
+	g.unreplaced.Store(0)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.wanted, g.opened, g.lost, g.causes, g.farLost, g.starved = 0, 0, nil, make(map[string]int), false, nil
@@ -197,12 +199,13 @@ func (g *Generator) result(s Step, sp span) measure.Step {
 func (g *Generator) tunnels() measure.Tunnels {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t := measure.Tunnels{Wanted: g.wanted, Opened: g.opened, Lost: len(g.lost), Life: measure.NewLatency()}
-	if len(g.causes) > 0 {
-		t.Causes = make(map[string]int)
-		for k, v := range g.causes {
-			t.Causes[k] = v
-		}
+	t := measure.Tunnels{Wanted: g.wanted, Opened: g.opened, Lost: len(g.lost), Life: measure.NewLatency(), Unreplaced: int(g.unreplaced.Load())}
+	causes := maps.Clone(g.causes)
+	if t.Unreplaced > 0 {
+		causes["not replaced, every call was being opened: more calls, or less churn"] = t.Unreplaced
+	}
+	if len(causes) > 0 {
+		t.Causes = causes
 	}
 	for _, d := range g.lost {
 		t.Life.Record(d)

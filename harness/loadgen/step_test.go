@@ -237,11 +237,28 @@ func TestInterrupted(t *testing.T) {
 func TestChurnBeyondOneFarEnd(t *testing.T) {
 	address := startServer(t)
 	g := start(t, "idle", dialTo(address), dialTo(address))
-	s, err := g.Run(t.Context(), Step{Calls: 2, Duration: time.Second, Churn: 300})
-	if err != nil || s.Tunnels.Opened < 260 || s.Tunnels.Opened != s.Tunnels.Wanted {
-		t.Errorf("%+v, %v; want all of about 300 opened", s.Tunnels, err)
+	s, err := g.Run(t.Context(), Step{Calls: 100, Duration: 2 * time.Second, Churn: 200})
+	if err != nil || s.Tunnels.Opened < 300 || s.Tunnels.Opened != s.Tunnels.Wanted {
+		t.Errorf("%+v, %v; want all of about 500 opened", s.Tunnels, err)
 	}
 	if n := len(g.fars); n != 1 {
 		t.Errorf("%d far ends are left, want the one that is in use", n)
+	}
+}
+
+// Calls that open too slowly to be replaced by the clock are counted, not left out.
+func TestChurnBeyondItsCalls(t *testing.T) {
+	t.Parallel()
+	address := startServer(t)
+	slow := func(ctx context.Context) (net.Conn, []Phase, error) {
+		if !wait(ctx, 200*time.Millisecond) {
+			return nil, nil, ctx.Err()
+		}
+		return dialTo(address)(ctx)
+	}
+	g := start(t, "idle", slow, dialTo(address))
+	s, err := g.Run(t.Context(), Step{Calls: 1, Duration: time.Second, Churn: 50})
+	if u := s.Tunnels; err != nil || u.Unreplaced < 20 || u.Opened > 7 || len(u.Causes) != 1 {
+		t.Errorf("%+v, %v; want about 5 opened of 50, and the others counted", u, err)
 	}
 }

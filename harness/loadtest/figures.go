@@ -24,7 +24,7 @@ const (
 	SetupP99    = "setup_p99_ms"
 	ConnectP95  = "connect_p95_ms" // all CONNECT requests of a tunnel, the computing of credentials included
 	ConnectP99  = "connect_p99_ms"
-	OpenedShare = "opened_share" // of the tunnels that were wanted
+	OpenedShare = "opened_share" // of the tunnels that were due
 	LostTunnels = "lost_tunnels" // closed by somebody else while in use
 )
 
@@ -52,8 +52,8 @@ func figures(s, baseline *measure.Step) map[string]float64 {
 	windows(f, s.Windows)
 	phase(f, s, "total", SetupP95, SetupP99)
 	phase(f, s, "connect", ConnectP95, ConnectP99)
-	if s.Tunnels.Wanted > 0 {
-		f[OpenedShare] = float64(s.Tunnels.Opened) / float64(s.Tunnels.Wanted)
+	if due := s.Tunnels.Wanted + s.Tunnels.Unreplaced; due > 0 {
+		f[OpenedShare] = float64(s.Tunnels.Opened) / float64(due)
 	}
 	f[LostTunnels] = float64(s.Tunnels.Lost)
 	return f

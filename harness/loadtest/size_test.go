@@ -118,11 +118,11 @@ func TestKeptUp(t *testing.T) {
 // Two helpers that take 100 ms each serve 20 tunnels per second, of 36 that are offered. (The figures
 // are of a run against such a proxy.)
 func TestServed(t *testing.T) {
-	step := measure.Step{Verdict: measure.Fail, Calls: 18, Seconds: 3, Tunnels: measure.Tunnels{Opened: 94}, Figures: map[string]float64{OpenedShare: 1, ConnectP95: 900}}
+	step := measure.Step{Verdict: measure.Fail, Calls: 18, Seconds: 3, Tunnels: measure.Tunnels{Wanted: 94, Opened: 94, Unreplaced: 14}, Figures: map[string]float64{ConnectP95: 900}}
 	if got := served(&step); got < 19 || got > 20 {
 		t.Errorf("%.1f per second, want nearly 20", got)
 	}
-	step.Figures[OpenedShare] = 0.9
+	step.Tunnels.Wanted = 95
 	if got := served(&step); got != 0 {
 		t.Errorf("%.1f per second where some were refused", got)
 	}

@@ -99,7 +99,7 @@ func keptUp(s measure.Step, rate int) string {
 // served is how many tunnels per second opened where more were offered than did, and none was refused:
 // all that were begun, over the time until the last of them was served. 0 of other steps.
 func served(s *measure.Step) float64 {
-	if s.Verdict != measure.Fail || s.Figures[OpenedShare] < 1 {
+	if s.Verdict != measure.Fail || s.Tunnels.Opened < s.Tunnels.Wanted {
 		return 0
 	}
 	return float64(s.Tunnels.Opened-s.Calls) / (s.Seconds + s.Figures[ConnectP95]/1000)

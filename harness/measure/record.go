@@ -171,6 +171,8 @@ type Tunnels struct {
 	Causes map[string]int  `json:"causes,omitempty"`   // why some were not opened or were lost, by kind
 	Life   *Latency        `json:"lifetime,omitempty"` // of those lost; capped at a minute
 	Longer []time.Duration `json:"longer,omitempty"`   // lifetimes beyond a minute of those lost, the first 1000
+
+	Unreplaced int `json:"unreplaced,omitempty"` // replacements that were due while every call was being opened; not in Wanted
 }
 
 // Generator is how well the load was generated. A step whose generator was the bottleneck is Void.
