@@ -233,16 +233,21 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// More calls come and go than a far end has channels.
+// More calls come and go than a far end has channels. How fast they do is the machine's.
 func TestChurnBeyondOneFarEnd(t *testing.T) {
 	address := startServer(t)
 	g := start(t, "idle", dialTo(address), dialTo(address))
-	s, err := g.Run(t.Context(), Step{Calls: 100, Duration: 2 * time.Second, Churn: 200})
-	if err != nil || s.Tunnels.Opened < 300 || s.Tunnels.Opened != s.Tunnels.Wanted {
-		t.Errorf("%+v, %v; want all of about 500 opened", s.Tunnels, err)
+	for opened := 0; opened < 2*callsPerFar; {
+		s, err := g.Run(t.Context(), Step{Calls: 50, Duration: time.Second, Churn: 200})
+		if err != nil || s.Tunnels.Opened == 0 || s.Tunnels.Opened != s.Tunnels.Wanted {
+			t.Fatalf("%+v, %v; want all opened", s.Tunnels, err)
+		}
+		opened += s.Tunnels.Opened
 	}
-	if n := len(g.fars); n != 1 {
-		t.Errorf("%d far ends are left, want the one that is in use", n)
+	for _, f := range g.fars[:len(g.fars)-1] {
+		if f.calls == 0 {
+			t.Errorf("%d far ends are left, and one is of no use", len(g.fars))
+		}
 	}
 }
 
