@@ -30,20 +30,25 @@ func (s *Server) sweep() {
 	for {
 		select {
 		case <-t.C:
+			all = s.lookForEnds(all)
 		case <-s.stop.Done():
 			return
 		}
-		s.mu.Lock()
-		for c := range s.conns {
-			all = append(all, c)
-		}
-		s.mu.Unlock()
-		for _, c := range all {
-			c.lookForEnd()
-		}
-		clear(all)
-		all = all[:0]
 	}
+}
+
+// lookForEnds looks at every connection. It returns the room for them, empty, for the next time.
+func (s *Server) lookForEnds(all []*conn) []*conn {
+	s.mu.Lock()
+	for c := range s.conns {
+		all = append(all, c)
+	}
+	s.mu.Unlock()
+	for _, c := range all {
+		c.lookForEnd()
+	}
+	clear(all)
+	return all[:0]
 }
 
 // lookForEnd hangs up a connection that the client has closed.
