@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -119,15 +120,24 @@ func judge(ctx context.Context, name string, options conformance.Options) (colum
 	}
 	defer srv.stop()
 	c := column{name: name}
-	if c.tcp, err = conformance.Run(ctx, srv.target(nil), options); err != nil {
+	if err := c.judgeBoth(ctx, srv, &tls.Config{RootCAs: pki.roots}, options); err != nil {
 		return c, err
 	}
-	options.Slow = false // the same clocks
-	secure := &tls.Config{RootCAs: pki.roots}
-	if c.tls, err = conformance.Run(ctx, srv.target(secure), options); err != nil && err != conformance.ErrNoTest {
-		return c, err
-	}
+	options.Slow = false
 	return c, c.judgeQuota(ctx, pki, options)
+}
+
+// judgeBoth goes by TCP and then by TLS, or by both at once where tests only wait.
+func (c *column) judgeBoth(ctx context.Context, srv *server, secure *tls.Config, options conformance.Options) error {
+	var plainErr, secureErr error
+	var running sync.WaitGroup
+	running.Go(func() { c.tcp, plainErr = conformance.Run(ctx, srv.target(nil), options) })
+	if !options.Slow {
+		running.Wait()
+	}
+	running.Go(func() { c.tls, secureErr = conformance.Run(ctx, srv.target(secure), options) })
+	running.Wait()
+	return errors.Join(plainErr, secureErr)
 }
 
 // target is the server as the suite sees it.

@@ -133,9 +133,6 @@ func (c *column) explain(w io.Writer) error {
 	if err := conformance.Text(w, c.tcp); err != nil {
 		return err
 	}
-	if len(c.tls.Results) == 0 {
-		return nil // only slow ones
-	}
 	fmt.Fprintf(w, "\n== %s over TLS\n", c.name)
 	return conformance.Text(w, c.tls)
 }
