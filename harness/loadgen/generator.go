@@ -86,18 +86,18 @@ type Generator struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu       sync.Mutex
-	current  span    // what is being measured
-	calls    []*call // the oldest first
-	fars     []*far
-	setup    phaseLatencies
-	wanted   int
-	opened   int
-	lost     []time.Duration // lifetimes
-	causes   map[string]int
-	farLost  bool
-	starved  error // out of descriptors or ports here
-	fatal    error
+	mu      sync.Mutex
+	current span    // what is being measured
+	calls   []*call // the oldest first
+	fars    []*far
+	setup   phaseLatencies
+	wanted  int
+	opened  int
+	lost    []time.Duration // lifetimes
+	causes  map[string]int
+	farLost bool
+	starved error // out of descriptors or ports here
+	fatal   error
 
 	awaiting   atomic.Int64 // set-ups under way
 	unreplaced atomic.Int64 // replacements that were due while every call was being opened
