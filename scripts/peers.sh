@@ -4,7 +4,7 @@
 set -eu
 packages="gcc libc6-dev git squid apache2 krb5-kdc krb5-user krb5-admin-server winbind samba
 libnss-wrapper libuid-wrapper apache2-utils libapache2-mod-auth-gssapi gss-ntlmssp tinyproxy-bin
-cntlm coturn curl iproute2 openssh-client chromium faketime prometheus-node-exporter libpacparser1"
+cntlm coturn curl iproute2 haproxy openssh-client chromium faketime prometheus-node-exporter libpacparser1"
 
 missing=
 for p in $packages; do

@@ -25,6 +25,7 @@ const (
 	ClosedTLS         CloseReason = "tls_handshake"     // failed
 	ClosedHandshake   CloseReason = "handshake_timeout" // Config.HandshakeTimeout
 	ClosedProxyHeader CloseReason = "proxy_header"      // bad, or missing
+	ClosedHealthCheck CloseReason = "health_check"      // of Config.ProxyProtocolFrom, who announced nobody
 	ClosedFull        CloseReason = "connection_limit"  // Config.MaxConnections
 	ClosedAddressFull CloseReason = "address_limit"     // Config.MaxConnectionsPerIP
 	ClosedStream      CloseReason = "stream_ended"      // it carried a peer's stream, which is over

@@ -30,6 +30,7 @@ func TestConnectionEnds(t *testing.T) {
 	kill := func(t *testing.T, srv *testServer, _ net.Conn) {
 		eventually(t, "it is killed", func() bool { return srv.Kill(1) })
 	}
+	balanced := func(c *Config) { c.ProxyProtocolFrom = prefixes("127.0.0.0/8") }
 	request := string(stun.MustBuild(stun.TransactionID, stun.BindingRequest).Raw)
 	tests := []struct {
 		name, transport string
@@ -45,7 +46,17 @@ func TestConnectionEnds(t *testing.T) {
 		{"garbage instead of TLS", "tls", nil, send("GET / HTTP/1.1\r\n\r\n"), ClosedTLS},
 		{"nothing instead of TLS", "tls", func(c *Config) { c.HandshakeTimeout = 20 * time.Millisecond }, nothing, ClosedHandshake},
 		{"nothing", "tcp", func(c *Config) { c.FirstRequestTimeout = 20 * time.Millisecond }, nothing, ClosedIdle},
-		{"no PROXY header", "tcp", func(c *Config) { c.ProxyProtocolFrom = prefixes("127.0.0.0/8") }, send(request), ClosedProxyHeader},
+		{"no PROXY header", "tcp", balanced, send(request), ClosedProxyHeader},
+		{"a balancer that looks", "tcp", balanced, hangUp, ClosedHealthCheck},
+		{"a balancer that looks, with a header", "tcp", balanced, func(t *testing.T, s *testServer, nc net.Conn) {
+			send(sigV2+"\x20\x00\x00\x00")(t, s, nc)
+			nc.Close()
+		}, ClosedHealthCheck},
+		{"a balancer that looks, with a header, and resets", "tls", balanced, func(t *testing.T, s *testServer, nc net.Conn) {
+			send("PROXY UNKNOWN\r\n")(t, s, nc)
+			reset(t, s, nc)
+		}, ClosedHealthCheck},
+		{"a balancer that begins TLS itself, badly", "tls", balanced, send("PROXY UNKNOWN\r\nGET / HTTP/1.1\r\n\r\n"), ClosedTLS},
 		{"killed", "tcp", nil, kill, ClosedKilled},
 	}
 	for _, tt := range tests {

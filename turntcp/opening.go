@@ -37,11 +37,9 @@ func (c *conn) enter(e entrance) error {
 	deadline, _ := ctx.Deadline()
 	_ = c.sock.SetReadDeadline(deadline) // fails on a closed connection only
 	if e.proxied {
-		announced, err := readProxyHeader(c.sock)
-		if err != nil {
-			return noEntrance(ClosedProxyHeader, "PROXY header", err)
+		if err := c.meetBalancer(); err != nil {
+			return err
 		}
-		c.announce(announced)
 	}
 	if err := c.srv.claim(c); err != nil {
 		return err
@@ -64,16 +62,40 @@ func (c *conn) enter(e entrance) error {
 	return nil
 }
 
+// meetBalancer reads a PROXY header.
+func (c *conn) meetBalancer() error {
+	if err := c.awaitBalancer(); err != nil {
+		return err
+	}
+	announced, err := readProxyHeader(c.sock)
+	switch {
+	case err != nil:
+		return noEntrance(ClosedProxyHeader, "PROXY header", err)
+	case !announced.IsValid():
+		return c.awaitBalancer()
+	}
+	c.announce(announced)
+	return nil
+}
+
+// awaitBalancer waits for a byte of a load balancer that has announced nobody. Many only look in this way whether
+// we are there.
+func (c *conn) awaitBalancer() error {
+	_, err := peekByte(c.sock.Conn)
+	if err == nil || err == errNoPeek {
+		return nil
+	}
+	return noEntrance(ClosedHealthCheck, "for nobody", err)
+}
+
 // recordHandshake is the first byte of TLS (RFC 8446 section 5.1). No STUN message of a method that
 // there is begins with it, and no ChannelData.
 const recordHandshake = 0x16
 
 // announce labels the connection with the address that a PROXY header had.
 func (c *conn) announce(from netip.AddrPort) {
-	if from.IsValid() {
-		c.announced = from
-		c.log = c.log.With("announced", from)
-	}
+	c.announced = from
+	c.log = c.log.With("announced", from)
 }
 
 // label is the address that limits by address count.
@@ -136,6 +158,9 @@ type peekable struct {
 }
 
 func (p *peekable) peek() (byte, error) {
+	if len(p.held) > 0 {
+		return p.held[0], nil
+	}
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(p.Conn, first); err != nil {
 		return 0, err
