@@ -49,6 +49,22 @@ func (f Frame) eachAttribute(visit func(attribute uint16, value []byte)) {
 	}
 }
 
+// signedBy is the USERNAME of a request that has a MESSAGE-INTEGRITY, whatever that is worth.
+func (f Frame) signedBy() (username string, signed bool) {
+	named := false
+	f.eachAttribute(func(attribute uint16, value []byte) {
+		switch stun.AttrType(attribute) {
+		case stun.AttrUsername:
+			if !named {
+				username, named = string(value), true
+			}
+		case stun.AttrMessageIntegrity:
+			signed = named
+		}
+	})
+	return username, signed
+}
+
 // xorMask is what an address is XORed with (RFC 8489 section 14.2).
 func xorMask(id []byte) (mask [16]byte) {
 	binary.BigEndian.PutUint32(mask[:], magicCookie)

@@ -14,7 +14,7 @@ func TestRelayReadErrors(t *testing.T) {
 	}
 	defer r.Close()
 	drained := 0
-	r.conn, r.drained = new(conn), func() { drained++ }
+	r.drained = func() { drained++ }
 	raw, err := r.SyscallConn()
 	if err != nil {
 		t.Fatal(err)

@@ -2,17 +2,15 @@ package turntcp
 
 import (
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pion/stun/v4"
-	"github.com/pion/turn/v5"
 )
 
 const (
@@ -25,16 +23,14 @@ const (
 	maxRejected = 64
 )
 
-// A conn is an accepted connection. For pion it is a net.PacketConn that holds one client, from which
-// only requests come: the data is relayed without pion, which copies each frame three times, cuts
-// datagrams at 1600 bytes, looks at no permission of a bound channel and, served by a net.Listener,
-// keeps ChannelData of up to 4 bytes back for ever. A pion server for each connection also means that nothing is shared and every callback
-// knows whom it is about.
-//
-// pion's read loop is the connection's goroutine; it ends when ReadFrom fails.
+// A conn is an accepted connection. One goroutine reads it, relays its data, and hands its requests to pion. pion
+// sees nothing else: it copies each frame three times, cuts datagrams at 1600 bytes, looks at no permission
+// of a bound channel and, served by a net.Listener, keeps ChannelData of up to 4 bytes back for ever.
 type conn struct {
 	srv       *Server
+	control   *control
 	id        uint64
+	tag       tag
 	since     time.Time
 	log       *slog.Logger
 	sock      *socket
@@ -44,30 +40,41 @@ type conn struct {
 	ending    sync.Once
 	out       *outbox
 	quiet     atomic.Int32 // what the sweep knows of it
-	// Of the goroutine that reads, in which pion calls back:
+
+	// Of the goroutine that reads, and of pion's while that one waits for it:
 	in         intake
 	ready      func(fd uintptr) bool // readReady, made once
 	arrived    Frame                 // a request that it found
 	arrivedErr error                 // or the end
-	generator  relayGenerator
 	up         upstream
-	request    []byte // the frame that pion is working on
-	signer     signer // who signed it, as it says
-	account    string // the account of that user
-	key        stun.MessageIntegrity
-	wish       wish           // of an Allocate request
-	verdict    stun.ErrorCode // on the request as a whole; 0 if it is acceptable
-	refusal    stun.ErrorCode // what we refuse it with, if pion has another word for it
-	rejected   int            // credentials in a row
-	taken      bool           // we answer the request, pion's answer is not sent
-	deletes    atomic.Bool    // the request ends the allocation
-	stream     *stream        // what the connection is for, from the next read on
+	*exchange          // nil while there is no request
+	rejected   int     // credentials in a row
+	stream     *stream // what the connection is for, from the next read on
+
+	deletes atomic.Bool // the last request ends the allocation
 
 	mu      sync.Mutex
 	reason  error   // why the connection was hung up
 	lastTCP TCPInfo // as it was then
+	ended   bool    // there will be no other allocation
 	flows   []*flow // the allocation; another while the last one's end is being told
 	current atomic.Pointer[flow]
+}
+
+// An exchange is what is known about the request that pion works on.
+type exchange struct {
+	request Frame  // as pion sees it
+	signer  signer // who signed it, as it says
+	account string // the account of that user
+	key     stun.MessageIntegrity
+	wish    wish           // of an Allocate request
+	verdict stun.ErrorCode // on the request as a whole; 0 if it is acceptable
+	refusal stun.ErrorCode // what we refuse it with, if pion has another word for it
+	taken   bool           // we answer the request, pion's answer is not sent
+
+	opened    *relay    // for an Allocate request; or
+	openedTCP *tcpRelay // if it is for TCP
+	reserved  token     // of the port next to it
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
@@ -77,52 +84,59 @@ func newConn(s *Server, nc net.Conn) *conn {
 	c.nc = c.sock
 	c.in = intake{cutter: cutter{limit: maxServerFrame}, size: maxServerFrame}
 	c.ready = c.readReady
-	c.generator.conn = c
+	c.tag.set(c.id)
 	return c
 }
 
-// serve hands the connection to pion.
+// serve reads the connection until its end, in a goroutine of its own: that of the handshake has a large stack.
 func (c *conn) serve() {
 	c.log.Debug("connected", "server", c.nc.LocalAddr())
+	control, err := c.srv.control(c.id)
+	if err != nil {
+		c.end(err)
+		return
+	}
+	c.control = control
 	c.mu.Lock()
 	c.setIdleDeadline()
 	c.mu.Unlock()
 	_, secure := c.nc.(*tls.Conn)
 	c.sock.fed = secure && c.sock.now.canAwait()
-	// The pion server is not kept: it has nothing to close but this connection.
-	if _, err := turn.NewServer(c.control()); err != nil {
-		c.end(fmt.Errorf("start the control plane: %w", err))
-	}
+	c.control.enter(c)
+	go c.run() // waited for as part of the connection
 }
 
-// ReadFrom returns the next request; all else is not for pion. After an error the connection is over. It
-// waits here most of the time, so it does nothing else, and what requests need is not on its stack.
-func (c *conn) ReadFrom(p []byte) (int, net.Addr, error) {
-	if c.stream != nil {
-		return c.over(c.splice())
+func (c *conn) run() {
+	for c.stream == nil {
+		frame, err := c.next()
+		if err != nil {
+			c.end(err)
+			return
+		}
+		c.ask(frame)
 	}
-	frame, err := c.next()
-	if err != nil {
-		return c.over(err)
-	}
-	return c.handOver(p, frame)
+	c.end(c.splice())
 }
 
-func (c *conn) over(err error) (int, net.Addr, error) {
-	c.end(err)
-	return 0, nil, err
+// ask has a request answered. Who signed it is looked up before it is its turn: that may take its time.
+func (c *conn) ask(frame Frame) {
+	c.exchange = &exchange{request: frame}
+	if name, signed := frame.signedBy(); signed {
+		c.lookUp(name)
+	}
+	c.control.do(c)
+	c.exchange = nil
 }
 
-// handOver gives pion a request.
-func (c *conn) handOver(p []byte, frame Frame) (int, net.Addr, error) {
+// handOver gives pion a request, and returns its length; 0 if it is none for pion.
+func (c *conn) handOver(p []byte) int {
 	c.deletes.Store(false)
-	c.request, c.signer, c.wish, c.verdict, c.refusal, c.taken = frame, signer{}, wish{}, 0, 0, false
 	if c.bindsAtOnce() {
-		return c.over(c.splice())
+		return 0
 	}
-	n := copy(p, c.shown(frame))
+	n := copy(p, c.shown(c.request))
 	c.request = p[:n]
-	return n, c.nc.RemoteAddr(), nil
+	return n
 }
 
 // setIdleDeadline gives a client without an allocation a time for its next request that is signed by a
@@ -135,15 +149,12 @@ func (c *conn) setIdleDeadline() {
 	_ = c.nc.SetReadDeadline(deadline) // fails on a closed connection only
 }
 
-// WriteTo sends a response of pion's.
-func (c *conn) WriteTo(p []byte, _ net.Addr) (int, error) {
+// answer sends a response of pion's.
+func (c *conn) answer(p []byte) error {
 	if c.taken {
-		return len(p), nil
+		return nil
 	}
-	if err := c.send(burst{frames: c.correct(p)}); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return c.send(burst{frames: c.correct(p)})
 }
 
 // send sends whole frames, or ends the connection. It does not wait for the client.
@@ -175,19 +186,21 @@ func (c *conn) end(reason error) {
 		c.hangUp(reason)
 		c.log.Debug("disconnected", "reason", c.reason)
 		c.tellEnd(c.reason)
+		c.leave()
 		c.srv.untrack(c)
 	})
 }
 
-// The rest makes it a net.PacketConn. pion wants LocalAddr, and the others only of its own servers.
-
-func (c *conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
-
-func (c *conn) Close() error {
-	c.hangUp(errors.New("closed by the control plane"))
-	return nil
+// leave ends the allocation that is left.
+func (c *conn) leave() {
+	c.mu.Lock()
+	c.ended = true
+	left := slices.Clone(c.flows)
+	c.mu.Unlock()
+	for _, f := range left {
+		f.abandon()
+	}
+	if len(left) == 0 && c.control != nil {
+		c.control.leave(c)
+	}
 }
-
-func (c *conn) SetDeadline(t time.Time) error      { return c.nc.SetDeadline(t) }
-func (c *conn) SetReadDeadline(t time.Time) error  { return c.nc.SetReadDeadline(t) }
-func (c *conn) SetWriteDeadline(t time.Time) error { return c.nc.SetWriteDeadline(t) }

@@ -1,247 +1,231 @@
 package turntcp
 
 import (
-	"context"
-	"errors"
+	"encoding/binary"
 	"net"
+	"net/netip"
+	"sync"
 	"time"
 
-	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 )
 
-// control is pion's configuration for one connection. Its callbacks run under pion's locks: they
-// must not block and not call pion.
-func (c *conn) control() turn.ServerConfig {
-	return turn.ServerConfig{
-		Realm:         c.srv.cfg.Realm,
-		AuthHandler:   c.authenticate,
-		LoggerFactory: pionLog{c.log},
+// maxControls is how many pion servers share the connections of a server. Each costs 30 KB and holds up the
+// requests of others by one at a time.
+const maxControls = 16
+
+// A control is a pion server and what it needs of us. For pion it is a net.PacketConn from which the
+// requests of its connections come, one at a time: the next one only after the last has been answered.
+// So every callback of a request knows whom it is about. The callbacks run under pion's locks: they must not
+// block and not call pion.
+//
+// pion tells allocations apart by the address of the client and ours. Ours, as pion sees it, is a number that no other
+// connection has or will have (conn.tag): pion can never take one connection's allocation for another's.
+type control struct {
+	srv      *Server
+	turns    sync.Mutex // held while a request is worked on
+	requests chan *conn // to pion's goroutine
+	answered chan struct{}
+	current  *conn // whose request pion's goroutine works on
+
+	mu     sync.Mutex
+	owners map[net.Addr]*conn // by tag
+}
+
+func newControl(s *Server) (*control, error) {
+	ct := &control{srv: s, requests: make(chan *conn), answered: make(chan struct{}), owners: make(map[net.Addr]*conn)}
+	// The pion server is not kept: it has nothing to close but this.
+	_, err := turn.NewServer(turn.ServerConfig{
+		Realm:         s.cfg.Realm,
+		AuthHandler:   ct.authenticate,
+		LoggerFactory: pionLog{s.log},
 		EventHandler: turn.EventHandler{
-			OnAuth:              c.authenticated,
-			OnAllocationCreated: c.allocationCreated,
-			OnAllocationDeleted: c.allocationDeleted,
-			OnPermissionCreated: c.permissionCreated,
-			OnPermissionDeleted: c.permissionDeleted,
-			OnChannelCreated:    c.channelCreated,
-			OnChannelDeleted:    c.channelDeleted,
+			OnAuth:              ct.authenticated,
+			OnAllocationCreated: ct.allocationCreated,
+			OnAllocationDeleted: ct.allocationDeleted,
+			OnPermissionCreated: ct.permissionCreated,
+			OnPermissionDeleted: ct.permissionDeleted,
+			OnChannelCreated:    ct.channelCreated,
+			OnChannelDeleted:    ct.channelDeleted,
 		},
 		PacketConnConfigs: []turn.PacketConnConfig{{
-			PacketConn:            c,
-			RelayAddressGenerator: &c.generator,
-			PermissionHandler:     c.permit,
+			PacketConn:            ct,
+			RelayAddressGenerator: ct,
+			PermissionHandler:     ct.permit,
 		}},
-		PermissionTimeout:   c.srv.cfg.permissionTimeout,
+		PermissionTimeout:   s.cfg.permissionTimeout,
 		AllocationLifetime:  maxLifetime, // pion grants it where that, or more, is asked for
 		StrictAddressFamily: true,        // no family asked for is IPv4 (RFC 8656 section 7.2), also for clients that come by IPv6
 		InboundMTU:          maxServerFrame + maxShown,
-	}
+	})
+	return ct, err
 }
 
 // maxShown in bytes is what a request may grow by when it is shown to pion, and one more: pion drops a
 // frame that fills its buffer.
 const maxShown = 64
 
-// authenticate returns the key that the request should be signed with; pion checks it.
-func (c *conn) authenticate(ra *turn.RequestAttributes) (string, []byte, bool) {
-	switch {
-	case !c.lookUp(ra.Username):
-		return "", nil, false
-	case ra.Realm != c.srv.cfg.Realm:
-		c.reject(ra.Username, "another realm")
-		return "", nil, false
-	}
-	return c.account, c.key, true
+// do has a connection's request worked on, in the goroutine of pion, while that of the connection waits.
+// What requests need is not on its stack, which lasts.
+func (ct *control) do(c *conn) {
+	ct.turns.Lock()
+	defer ct.turns.Unlock()
+	ct.requests <- c
+	<-ct.answered
 }
 
-// A signer is the user that a request says it is from.
-type signer struct {
-	name  string
-	asked bool
-	known bool
-}
-
-// lookUp finds the account of a user and the key of the request, once for each request.
-func (c *conn) lookUp(username string) bool {
-	if !c.signer.asked || c.signer.name != username {
-		c.signer = signer{name: username, asked: true, known: c.find(username)}
-	}
-	return c.signer.known
-}
-
-func (c *conn) find(username string) bool {
-	account, ok := c.srv.cfg.Credentials.Lookup(username)
-	expired := !account.Expires.IsZero() && time.Now().After(account.Expires)
-	switch {
-	case !ok || len(account.Passwords)+len(account.Keys) == 0:
-		c.reject(username, "unknown user")
-		return false
-	case expired && c.flow() == nil && Frame(c.request).messageType() != typeConnectionBind:
-		c.reject(username, "expired")
-		return false
-	case c.srv.cfg.MaxCredentialTTL > 0 && account.Expires.After(time.Now().Add(c.srv.cfg.MaxCredentialTTL)):
-		c.reject(username, "expires too late")
-		return false
-	}
-	c.account = account.Name
-	c.key = c.matchingKey(username, account)
-	return true
-}
-
-// matchingKey returns the key of the password that the request was signed with, or that of the first.
-func (c *conn) matchingKey(username string, account Account) stun.MessageIntegrity {
-	var keys []stun.MessageIntegrity
-	for _, k := range account.Keys {
-		keys = append(keys, k)
-	}
-	for _, p := range account.Passwords {
-		keys = append(keys, stun.NewLongTermIntegrity(username, c.srv.cfg.Realm, p))
-	}
-	if len(keys) == 1 {
-		return keys[0]
-	}
-	m := &stun.Message{Raw: append([]byte(nil), c.request...)}
-	if m.Decode() == nil {
-		for _, key := range keys {
-			if key.Check(m) == nil {
-				return key
-			}
+// ReadFrom gives pion the next request. pion asks for it when it has answered the last.
+func (ct *control) ReadFrom(p []byte) (int, net.Addr, error) {
+	for {
+		if ct.current != nil {
+			ct.current = nil
+			ct.answered <- struct{}{}
+		}
+		select {
+		case ct.current = <-ct.requests:
+		case <-ct.srv.silent:
+			ct.srv.controlling.Done()
+			return 0, nil, net.ErrClosed
+		}
+		if n := ct.current.handOver(p); n > 0 {
+			return n, ct.current.nc.RemoteAddr(), nil
 		}
 	}
-	return keys[0]
 }
 
-// authenticated is told pion's verdict on the key.
-func (c *conn) authenticated(_, _ net.Addr, _, user, _, _ string, ok bool) {
-	if !ok {
-		c.reject(user, "wrong password")
-		return
+// WriteTo sends a response of pion's.
+func (ct *control) WriteTo(p []byte, _ net.Addr) (int, error) {
+	if err := ct.current.answer(p); err != nil {
+		return 0, err
 	}
-	c.rejected = 0
-	c.keepNonce()
-	c.mu.Lock()
-	c.setIdleDeadline()
-	c.mu.Unlock()
-	if Frame(c.request).hasUnknown() {
-		return
-	}
-	c.verdict = c.judge(c.request)
-	if !c.replyMismatch() {
-		c.meetAsked()
-		c.takeOver()
-	}
+	return len(p), nil
+}
+
+// LocalAddr is where pion thinks a request came to.
+func (ct *control) LocalAddr() net.Addr { return &ct.current.tag.addr }
+
+// The rest of a net.PacketConn is for pion's own servers.
+
+func (ct *control) Close() error                     { return nil }
+func (ct *control) SetDeadline(time.Time) error      { return nil }
+func (ct *control) SetReadDeadline(time.Time) error  { return nil }
+func (ct *control) SetWriteDeadline(time.Time) error { return nil }
+
+// A tag is a connection's address as pion sees it: its number.
+type tag struct {
+	addr net.UDPAddr
+	ip   [net.IPv6len]byte
+}
+
+func (t *tag) set(id uint64) {
+	binary.BigEndian.PutUint64(t.ip[8:], id)
+	t.addr.IP = t.ip[:]
+}
+
+func (ct *control) enter(c *conn) {
+	ct.mu.Lock()
+	defer ct.mu.Unlock()
+	ct.owners[&c.tag.addr] = c
+}
+
+func (ct *control) leave(c *conn) {
+	ct.mu.Lock()
+	defer ct.mu.Unlock()
+	delete(ct.owners, &c.tag.addr)
+}
+
+// owner is the connection of an allocation.
+func (ct *control) owner(tag net.Addr) *conn {
+	ct.mu.Lock()
+	defer ct.mu.Unlock()
+	return ct.owners[tag]
+}
+
+func (ct *control) authenticate(ra *turn.RequestAttributes) (string, []byte, bool) {
+	return ct.current.authenticate(ra)
+}
+
+func (ct *control) authenticated(_, _ net.Addr, _, user, _, _ string, ok bool) {
+	ct.current.authenticated(user, ok)
 }
 
 // permit is where pion asks about a peer of CreatePermission or ChannelBind. They have been judged.
-func (c *conn) permit(net.Addr, net.IP) bool {
+func (ct *control) permit(net.Addr, net.IP) bool {
+	c := ct.current
 	c.refusal = c.verdict
 	return c.verdict == 0
 }
 
-// A relayGenerator opens the relays of one connection, for pion.
-type relayGenerator struct {
-	conn     *conn
-	last     *relay    // or
-	lastTCP  *tcpRelay // that was opened last
-	reserved token
-}
+// Validate and the three below are a relay address generator for pion.
+func (ct *control) Validate() error { return nil }
 
-// give makes the relay that was opened last that of an allocation. pion reads it after that.
-func (g *relayGenerator) give(f *flow) {
-	if g.lastTCP != nil {
-		f.tcp, g.lastTCP = g.lastTCP, nil
-		f.lives, f.dies = context.WithCancel(g.conn.srv.stop)
-		f.tcp.deliver, f.tcp.drained, f.tcp.conn = f.accepted, f.end, f.conn
-		return
-	}
-	f.relay, f.reserved, g.last = g.last, g.reserved, nil
-	f.relay.deliver, f.relay.deliverAlone, f.relay.drained, f.relay.conn = f.down, f.downAlone, f.end, f.conn
-}
-
-func (g *relayGenerator) Validate() error { return nil }
-
-var errRefused = errors.New("the allocation is refused")
-
-// AllocatePacketConn is the last that pion asks before there is an allocation. Where we refuse, pion
-// answers 508 and correct puts in what we mean.
-func (g *relayGenerator) AllocatePacketConn(a turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
-	c := g.conn
-	if !c.admit(a.UserID) {
-		return nil, nil, errRefused
-	}
-	c.wish.user = a.UserID
-	r, reserved, err := c.srv.relays.open(c.wish)
+func (ct *control) AllocatePacketConn(a turn.AllocateListenerConfig) (net.PacketConn, net.Addr, error) {
+	r, err := ct.current.openRelay(a.UserID)
 	if err != nil {
-		c.noRelay(a.UserID, err)
 		return nil, nil, err
 	}
-	g.last, g.reserved = r, reserved
 	return r, r.told, nil
 }
 
-// admit tells whether the user may have an allocation, or refuses it.
-func (c *conn) admit(user string) bool {
-	code, reason, err := c.admission(user)
-	if c.refusal = code; code != 0 {
-		c.refuseAllocation(user, int(code), reason, err)
-	}
-	return code == 0
-}
-
-// admission says what to refuse an allocation with, 0 for nothing.
-func (c *conn) admission(user string) (code stun.ErrorCode, reason string, err error) {
-	if c.wish.refused != 0 {
-		return c.wish.refused, "bad request", nil
-	}
-	if c.srv.draining.Load() {
-		return stun.CodeInsufficientCapacity, "draining", nil
-	}
-	if admit := c.srv.cfg.Admit; admit != nil {
-		if err := admit(user); err != nil {
-			return stun.CodeInsufficientCapacity, "not admitted", err
-		}
-	}
-	if !c.srv.users.enter(c.account, c.wish.ports()) {
-		return stun.CodeAllocQuotaReached, "quota", nil
-	}
-	return 0, "", nil
-}
-
-// noRelay takes back what admit has counted.
-func (c *conn) noRelay(user string, err error) {
-	c.srv.users.leave(user, c.wish.ports())
-	code, reason := stun.CodeInsufficientCapacity, "no relay port"
-	if errors.Is(err, errFamily) {
-		c.refusal = stun.CodeAddrFamilyNotSupported
-		code, reason = c.refusal, "address family"
-	}
-	c.refuseAllocation(user, int(code), reason, err)
-}
-
-// AllocateListener is AllocatePacketConn for RFC 6062, which knows no second ports (section 5.1).
-func (g *relayGenerator) AllocateListener(a turn.AllocateListenerConfig) (net.Listener, net.Addr, error) {
-	c := g.conn
-	switch {
-	case !c.srv.cfg.TCPRelays:
-		c.refusal = stun.CodeUnsupportedTransProto
-		c.refuseAllocation(a.UserID, int(c.refusal), "no relays for TCP", nil)
-		return nil, nil, errRefused
-	case c.wish.even || c.wish.token != (token{}):
-		c.wish.refused = stun.CodeBadRequest
-	}
-	if !c.admit(a.UserID) {
-		return nil, nil, errRefused
-	}
-	r, err := c.srv.relays.openTCP(c.wish.ipv6)
+func (ct *control) AllocateListener(a turn.AllocateListenerConfig) (net.Listener, net.Addr, error) {
+	r, err := ct.current.openTCPRelay(a.UserID)
 	if err != nil {
-		c.noRelay(a.UserID, err)
 		return nil, nil, err
 	}
-	g.lastTCP = r
 	return r, r.told, nil
 }
 
 // AllocateConn is never asked for: Connect is ours.
-func (g *relayGenerator) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) {
-	return nil, errRefused
+func (ct *control) AllocateConn(turn.AllocateConnConfig) (net.Conn, error) { return nil, errRefused }
+
+func (ct *control) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _ int) {
+	ct.current.allocationCreated(user)
+}
+
+// What ends, ends by timers, too.
+
+func (ct *control) allocationDeleted(_, tag net.Addr, _, _, _ string) {
+	ct.owner(tag).allocationDeleted()
+}
+
+func (ct *control) permissionCreated(_, tag net.Addr, _, _, _ string, relayed net.Addr, ip net.IP) {
+	if f := ct.owner(tag).flowOf(relayed); f != nil {
+		f.table.permit(peerIP(ip))
+	}
+}
+
+func (ct *control) permissionDeleted(_, tag net.Addr, _, _, _ string, relayed net.Addr, ip net.IP) {
+	if f := ct.owner(tag).flowOf(relayed); f != nil {
+		f.table.forbid(peerIP(ip))
+	}
+}
+
+func (ct *control) channelCreated(_, tag net.Addr, _, _, _ string, relayed, peer net.Addr, number uint16) {
+	if f := ct.owner(tag).flowOf(relayed); f != nil {
+		at := udpAddrPort(peer)
+		f.meet(at, ByChannel)
+		f.table.bind(number, at)
+	}
+}
+
+func (ct *control) channelDeleted(_, tag net.Addr, _, _, _ string, relayed, _ net.Addr, number uint16) {
+	if f := ct.owner(tag).flowOf(relayed); f != nil {
+		f.table.unbind(number)
+	}
+}
+
+// peerIP is pion's address of a permission.
+func peerIP(ip net.IP) netip.Addr {
+	a, _ := netip.AddrFromSlice(ip)
+	return plain(a)
+}
+
+// udpAddrPort is pion's address of a peer.
+func udpAddrPort(a net.Addr) netip.AddrPort {
+	u, ok := a.(*net.UDPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := u.AddrPort()
+	return netip.AddrPortFrom(plain(ap.Addr()), ap.Port())
 }

@@ -33,13 +33,12 @@ type flow struct {
 // flow is the connection's allocation, or nil.
 func (c *conn) flow() *flow { return c.current.Load() }
 
-// allocationCreated comes before pion begins to read the relay, from the goroutine that reads the
-// connection.
-func (c *conn) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _ int) {
+// allocationCreated comes before pion begins to read the relay, while the connection waits.
+func (c *conn) allocationCreated(user string) {
 	f := &flow{conn: c, user: user, since: time.Now(), table: newTable()}
 	f.upRate, f.downRate = c.srv.users.meters(user)
 	c.srv.running.Add(2)
-	c.generator.give(f)
+	c.give(f)
 	c.srv.countAllocation(1)
 	c.in.size, c.in.limit = streamBuffer, MaxFrame
 	c.mu.Lock()
@@ -55,14 +54,18 @@ func (c *conn) allocationCreated(_, _ net.Addr, _, user, _ string, _ net.Addr, _
 
 // allocationDeleted is not told which allocation. It is the oldest: pion makes another one only
 // after it has taken the last one out of its table.
-func (c *conn) allocationDeleted(_, _ net.Addr, _, _, _ string) {
+func (c *conn) allocationDeleted() {
 	c.mu.Lock()
 	f := c.flows[0]
 	c.flows = c.flows[1:]
+	last := c.ended && len(c.flows) == 0
 	c.current.CompareAndSwap(f, nil)
 	c.setIdleDeadline()
 	f.reason, f.err = f.whyDeleted(c.reason)
 	c.mu.Unlock()
+	if last {
+		c.control.leave(c)
+	}
 	c.srv.countAllocation(-1)
 	c.srv.users.leave(f.user, 1)
 	if f.tcp != nil {
@@ -100,6 +103,27 @@ func (f *flow) end() {
 	f.conn.srv.running.Done()
 }
 
+// give makes the relay that was just opened that of an allocation. pion reads it after that.
+func (c *conn) give(f *flow) {
+	if c.openedTCP != nil {
+		f.tcp = c.openedTCP
+		f.lives, f.dies = context.WithCancel(c.srv.stop)
+		f.tcp.deliver, f.tcp.drained = f.accepted, f.end
+		return
+	}
+	f.relay, f.reserved = c.opened, c.reserved
+	f.relay.deliver, f.relay.deliverAlone, f.relay.drained = f.down, f.downAlone, f.end
+}
+
+// abandon ends an allocation that stands, by way of pion.
+func (f *flow) abandon() {
+	if f.tcp != nil {
+		f.tcp.abandon()
+	} else {
+		f.relay.abandon()
+	}
+}
+
 // flowOf is the flow with the relayed address, which may have ended meanwhile.
 func (c *conn) flowOf(relayed net.Addr) *flow {
 	c.mu.Lock()
@@ -110,34 +134,6 @@ func (c *conn) flowOf(relayed net.Addr) *flow {
 		}
 	}
 	return nil
-}
-
-func (c *conn) permissionCreated(_, _ net.Addr, _, _, _ string, relayed net.Addr, ip net.IP) {
-	peer, _ := netip.AddrFromSlice(ip)
-	if f := c.flowOf(relayed); f != nil {
-		f.table.permit(plain(peer))
-	}
-}
-
-func (c *conn) permissionDeleted(_, _ net.Addr, _, _, _ string, relayed net.Addr, ip net.IP) {
-	peer, _ := netip.AddrFromSlice(ip)
-	if f := c.flowOf(relayed); f != nil {
-		f.table.forbid(plain(peer))
-	}
-}
-
-func (c *conn) channelCreated(_, _ net.Addr, _, _, _ string, relayed, peer net.Addr, number uint16) {
-	if f := c.flowOf(relayed); f != nil {
-		at := udpAddrPort(peer)
-		f.meet(at, ByChannel)
-		f.table.bind(number, at)
-	}
-}
-
-func (c *conn) channelDeleted(_, _ net.Addr, _, _, _ string, relayed, _ net.Addr, number uint16) {
-	if f := c.flowOf(relayed); f != nil {
-		f.table.unbind(number)
-	}
 }
 
 // addr is the relayed address.
@@ -153,14 +149,4 @@ func (f *flow) told() net.Addr {
 		return f.tcp.told
 	}
 	return f.relay.told
-}
-
-// udpAddrPort is pion's address of a peer.
-func udpAddrPort(a net.Addr) netip.AddrPort {
-	u, ok := a.(*net.UDPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	ap := u.AddrPort()
-	return netip.AddrPortFrom(plain(ap.Addr()), ap.Port())
 }

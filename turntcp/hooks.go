@@ -6,8 +6,8 @@ import (
 )
 
 // Hooks are told what happens, for an audit, a bill or a count. Any number of connections call them at the
-// same time. They must return soon, because the connection waits, and Server.Close does; and they must
-// not call the server. Each may be nil.
+// same time. They must return soon, because the connection waits, the requests of some others, and Server.Close; and
+// they must not call the server. Each may be nil.
 type Hooks struct {
 	OnAllocationStart   func(AllocationStats)
 	OnAllocationEnd     func(AllocationStats) // with all that it has relayed; Server.Each tells of those that live

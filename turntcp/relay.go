@@ -20,24 +20,25 @@ type relay struct {
 	told net.Addr // what clients are told: addr, as pion wants it
 
 	// When the relay belongs to an allocation, deliver gets what was received. pion reads the relay
-	// until ReadFrom fails; drained is called then, so that somebody can wait for it.
+	// until its end; drained is called then, so that somebody can wait for it.
 	deliver      func(*inbox)
 	deliverAlone func(netip.AddrPort, *letter, int) // of an IPv6 relay
 	drained      func()
-	conn         *conn
 
 	batching // what reads and writes need to have at hand
 	failures int
 	failed   atomic.Bool // it broke, and was not closed
 
-	closing sync.Once
+	closing   sync.Once
+	abandoned atomic.Bool // closed by us, and pion does not know yet
 }
 
 // maxReadErrors in a row end a relay: its socket will not recover.
 const maxReadErrors = 16
 
-// ReadFrom delivers the datagrams of the relay. It returns at the relay's end only, with an error, by
-// which pion ends the allocation; errors that pass are not reported.
+// ReadFrom delivers the datagrams of the relay until its end. Errors that pass are not reported, and others
+// make pion delete the allocation. If that is what closed the relay it does not return: pion would delete once
+// more whatever allocation the connection has by then.
 func (r *relay) ReadFrom([]byte) (int, net.Addr, error) {
 	receive := r.receive
 	if !r.isIPv4() {
@@ -48,30 +49,23 @@ func (r *relay) ReadFrom([]byte) (int, net.Addr, error) {
 	if r.drained != nil {
 		r.drained()
 		r.drained = nil
-		r.conn.leaveDeleted(err)
+	}
+	if !r.failed.Load() && !r.abandoned.Load() {
+		runtime.Goexit()
 	}
 	return 0, nil, err
 }
 
-// leaveDeleted ends pion's goroutine that reads a relay, where pion has deleted the allocation and so
-// closed the relay. If it got the error it would delete once more whatever allocation the connection has
-// by then: a client that gives one back and takes another would lose that, too. At the connection's
-// end pion only closes the relays, and it is the error that deletes.
-func (c *conn) leaveDeleted(err error) {
-	if !errors.Is(err, net.ErrClosed) {
-		return
-	}
-	c.mu.Lock()
-	stands := c.reason == nil
-	c.mu.Unlock()
-	if stands {
-		runtime.Goexit()
-	}
-}
+// Close is what pion does when it has deleted the allocation.
+func (r *relay) Close() error { return r.close(false) }
 
-// Close frees the port. The bit goes first: once the socket is closed the port may be another's.
-func (r *relay) Close() (err error) {
+// abandon ends the allocation by ending its relay.
+func (r *relay) abandon() { _ = r.close(true) } // it is open, or is being closed
+
+// close frees the port. The bit goes first: once the socket is closed the port may be another's.
+func (r *relay) close(abandoned bool) (err error) {
 	r.closing.Do(func() {
+		r.abandoned.Store(abandoned)
 		r.host.setLive(r.port, false)
 		err = r.UDPConn.Close()
 	})

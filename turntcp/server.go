@@ -165,10 +165,15 @@ type Server struct {
 	draining atomic.Bool
 	ids      atomic.Uint64 // of connections
 
-	stop     context.Context // done when the server closes
-	stopping context.CancelFunc
-	sweeping sync.Once
-	running  sync.WaitGroup // the sweep, accept loops, connections, allocations and the readers of their relays
+	controls [maxControls]atomic.Pointer[control] // from when there is a connection for them
+
+	stop        context.Context // done when the server closes
+	stopping    context.CancelFunc
+	sweeping    sync.Once
+	running     sync.WaitGroup // the sweep, accept loops, connections, allocations and the readers of their relays
+	silent      chan struct{}  // closed when all of these have ended
+	silence     sync.Once
+	controlling sync.WaitGroup // pion's goroutines, which end after that
 
 	mu          sync.Mutex
 	closed      bool
@@ -202,6 +207,7 @@ func NewServer(cfg Config) (*Server, error) {
 		handshakes: make(chan struct{}, cfg.MaxHandshakes),
 		conns:      make(map[*conn]struct{}),
 		perIP:      make(map[netip.Addr]int),
+		silent:     make(chan struct{}),
 	}
 	rs.expired = func(user string) { s.users.leave(user, 1) }
 	for _, h := range rs.hosts {
@@ -273,8 +279,30 @@ func (s *Server) Close() error {
 	}
 	s.mu.Unlock()
 	s.running.Wait()
+	s.silence.Do(func() { close(s.silent) })
+	s.controlling.Wait()
 	s.relays.releaseAll()
 	return errors.Join(errs...)
+}
+
+// control is the one that a connection belongs to.
+func (s *Server) control(id uint64) (*control, error) {
+	place := &s.controls[id%maxControls]
+	if ct := place.Load(); ct != nil {
+		return ct, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ct := place.Load(); ct != nil {
+		return ct, nil
+	}
+	ct, err := newControl(s)
+	if err != nil {
+		return nil, fmt.Errorf("start the control plane: %w", err)
+	}
+	s.controlling.Add(1)
+	place.Store(ct)
+	return ct, nil
 }
 
 var (

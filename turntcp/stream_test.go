@@ -102,7 +102,7 @@ func bind(t *testing.T, srv *testServer, transport string, cfg ClientConfig, id 
 	}
 }
 
-func exchange(t *testing.T, a, b io.ReadWriter, payload string) {
+func exchangeOver(t *testing.T, a, b io.ReadWriter, payload string) {
 	t.Helper()
 	for _, way := range [][2]io.ReadWriter{{a, b}, {b, a}} {
 		go func() { _, _ = io.WriteString(way[0], payload) }()
@@ -156,8 +156,8 @@ func TestTCPConnect(t *testing.T) {
 				t.Fatal(err)
 			}
 			_ = peer.SetDeadline(time.Now().Add(10 * time.Second))
-			exchange(t, data, peer, "hello")
-			exchange(t, data, peer, strings.Repeat("0123456789abcdef", 1<<16)) // 1 MB
+			exchangeOver(t, data, peer, "hello")
+			exchangeOver(t, data, peer, strings.Repeat("0123456789abcdef", 1<<16)) // 1 MB
 			if s := <-started; s.Client.String() != data.LocalAddr().String() || s.Control != 1 || s.User != testUser || s.Relay != relayed || s.Peer != at {
 				t.Errorf("told of %+v, want the connection from %v", s, data.LocalAddr())
 			}
@@ -233,7 +233,7 @@ func TestTCPConnectionAttempt(t *testing.T) {
 		t.Errorf("got %q, %v", early, err)
 	}
 	_ = peer.SetDeadline(time.Now().Add(10 * time.Second))
-	exchange(t, data, peer, "hello")
+	exchangeOver(t, data, peer, "hello")
 
 	// The allocation's end is that of its streams.
 	c.Close()
@@ -352,7 +352,7 @@ func TestPionTCP(t *testing.T) {
 	peer := <-conns
 	defer peer.Close()
 	_ = peer.SetDeadline(time.Now().Add(10 * time.Second))
-	exchange(t, data, peer, strings.Repeat("x", 100_000))
+	exchangeOver(t, data, peer, strings.Repeat("x", 100_000))
 }
 
 func TestMeteredStream(t *testing.T) {
@@ -371,7 +371,7 @@ func TestMeteredStream(t *testing.T) {
 	}
 	_ = peer.SetDeadline(time.Now().Add(10 * time.Second))
 	began := time.Now()
-	exchange(t, data, peer, strings.Repeat("x", 500_000)) // 0.3 s each way beyond the burst
+	exchangeOver(t, data, peer, strings.Repeat("x", 500_000)) // 0.3 s each way beyond the burst
 	if took := time.Since(began); took < 500*time.Millisecond {
 		t.Errorf("a MB took %v at a MB/s each way", took)
 	}

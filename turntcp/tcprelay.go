@@ -7,13 +7,15 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// RFC 6062: an allocation may relay TCP. pion keeps the connections of one server, and here every
-// client's connection has a pion of its own, so pion does no more than sign users in: the peers'
-// connections are ours.
+// RFC 6062: an allocation may relay TCP. pion keeps the connections of one server, and here the client's
+// connections belong to several, so pion does no more than sign users in: the peers' connections are ours.
 
 // A tcpRelay is the relayed transport address of such an allocation: a listener, and the source of
 // connections to peers. For pion it is a net.Listener from which nothing ever comes: pion's goroutine
@@ -28,7 +30,9 @@ type tcpRelay struct {
 	// Set when the relay belongs to an allocation, before pion accepts.
 	deliver func(net.Conn)
 	drained func()
-	conn    *conn
+
+	closing   sync.Once
+	abandoned atomic.Bool // closed by us, and pion does not know yet
 }
 
 // openTCP returns a relay on any free port.
@@ -79,8 +83,7 @@ func (rs *relays) listenTCP(h *relayHost, port uint16) (*tcpRelay, error) {
 	return nil, fmt.Errorf("open a relay for TCP: %w", err)
 }
 
-// Accept delivers the connections of peers. It returns at the relay's end only, by which pion ends
-// the allocation.
+// Accept delivers the connections of peers until the relay's end, of which pion hears as relay.ReadFrom has it.
 func (r *tcpRelay) Accept() (net.Conn, error) {
 	for failures := 0; ; {
 		nc, err := r.Listener.Accept()
@@ -93,7 +96,9 @@ func (r *tcpRelay) Accept() (net.Conn, error) {
 			if r.drained != nil {
 				r.drained()
 				r.drained = nil
-				r.conn.leaveDeleted(err)
+			}
+			if errors.Is(err, net.ErrClosed) && !r.abandoned.Load() {
+				runtime.Goexit()
 			}
 			return nil, err
 		}
@@ -101,10 +106,19 @@ func (r *tcpRelay) Accept() (net.Conn, error) {
 	}
 }
 
-// Close frees the port. pion calls it once.
-func (r *tcpRelay) Close() error {
-	err := r.Listener.Close()
-	r.host.tcp.release(r.port)
+// Close is what pion does when it has deleted the allocation.
+func (r *tcpRelay) Close() error { return r.close(false) }
+
+// abandon ends the allocation by ending its relay.
+func (r *tcpRelay) abandon() { _ = r.close(true) } // it is open, or is being closed
+
+// close frees the port.
+func (r *tcpRelay) close(abandoned bool) (err error) {
+	r.closing.Do(func() {
+		r.abandoned.Store(abandoned)
+		err = r.Listener.Close()
+		r.host.tcp.release(r.port)
+	})
 	return err
 }
 
