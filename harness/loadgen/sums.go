@@ -37,7 +37,7 @@ func (s *sums) add(c *call) {
 		s.schedule += h.schedule
 		for i := range h.streams {
 			s.streams[i].add(&h.streams[i])
-			if h.streams[i].received > 1 { // of the last window
+			if h.streams[i].frames > 1 { // of the last window
 				c.g.shard(c.number).recordJitter(i, time.Duration(h.streams[i].jitter))
 			}
 		}

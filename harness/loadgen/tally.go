@@ -48,12 +48,15 @@ type streamTally struct {
 	scheduled, sent, received int64
 	late                      [len(deadlines)]int64
 	fastest                   time.Duration
-	jitter                    float64 // RFC 3550 section 6.4.1, nanoseconds
-	window                    int     // that the last packet was in
-	lastDue, lastCame         time.Duration
-	frame                     uint32
-	parts                     uint8
-	lastFrame                 time.Duration // when the last whole frame had come
+	jitter                    float64       // RFC 3550 section 6.4.1, nanoseconds
+	frames                    int64         // that something came of
+	transit                   time.Duration // of the first packet of the last one
+	window                    int           // that this was in
+	lastDue, lastCame         time.Duration // of the last packet
+	frame                     uint32        // of the last packet
+	parts                     uint8         // that came of it
+	lastWhole                 time.Duration // when the last whole frame had come
+	whole                     bool          // there was one
 	stalls, freezes           int64
 }
 
@@ -91,7 +94,6 @@ func (h *half) came(p packet, at time.Duration, rate float64, isVideo bool, shar
 	if s.received == 0 || delay < s.fastest {
 		s.fastest = delay
 	}
-	s.received++
 	w.received++
 	w.delays += delay
 	for i, d := range deadlines {
@@ -100,41 +102,52 @@ func (h *half) came(p packet, at time.Duration, rate float64, isVideo bool, shar
 			w.late[i]++
 		}
 	}
-	if p.part == 0 {
-		s.measureJitter(p.due, at, h.span.index(p.due), int(p.stream), shared)
+	s.measureJitter(p, delay, h.span.index(p.due), shared)
+	s.measureStalls(p, at)
+	if isVideo {
+		s.measureFreezes(p, at, rate)
 	}
-	s.measureGaps(p, at, rate, isVideo)
+	s.received++
 	shared.record(int(p.stream), delay)
 }
 
-func (s *streamTally) measureJitter(due, at time.Duration, window, stream int, shared *shard) {
-	if s.received > 1 {
-		d := float64((at - s.lastCame) - (due - s.lastDue))
-		s.jitter += (math.Abs(d) - s.jitter) / 16
+// measureJitter is RFC 3550's by the first packet of each frame: the others have the same timestamp.
+func (s *streamTally) measureJitter(p packet, transit time.Duration, window int, shared *shard) {
+	if s.frames > 0 && int32(p.frame-s.frame) <= 0 {
+		return
 	}
-	if window != s.window {
-		shared.recordJitter(stream, time.Duration(s.jitter))
-		s.window = window
+	if s.frames > 1 && window != s.window {
+		shared.recordJitter(int(p.stream), time.Duration(s.jitter)) // as it was at the window's end
 	}
-	s.lastDue = due
+	if s.frames > 0 {
+		s.jitter += (math.Abs(float64(transit-s.transit)) - s.jitter) / 16
+	}
+	s.frames++
+	s.transit, s.window, s.frame, s.parts = transit, window, p.frame, 0
 }
 
-func (s *streamTally) measureGaps(p packet, at time.Duration, rate float64, isVideo bool) {
-	interval := time.Duration(float64(time.Second) / rate)
-	if s.received > 1 && at-s.lastCame > stallTime+interval {
+// measureStalls counts silences that the schedule does not explain: something was due, and came when it
+// was old.
+func (s *streamTally) measureStalls(p packet, at time.Duration) {
+	if silence := at - s.lastCame; s.received > 0 && silence > stallTime && silence-(p.due-s.lastDue) > stallTime {
 		s.stalls++
 	}
-	s.lastCame = at
-	if p.frame != s.frame || s.received == 1 {
-		s.frame, s.parts = p.frame, 0
+	s.lastDue, s.lastCame = p.due, at
+}
+
+// measureFreezes is the rule of WebRTC's freezeCount for the time from one whole frame to the next.
+func (s *streamTally) measureFreezes(p packet, at time.Duration, rate float64) {
+	if p.frame != s.frame {
+		return // of a frame that was given up for a newer one
 	}
 	if s.parts++; s.parts < p.parts {
 		return
 	}
-	if isVideo && s.lastFrame > 0 && at-s.lastFrame >= max(3*interval, interval+150*time.Millisecond) {
+	interval := time.Duration(float64(time.Second) / rate)
+	if s.whole && at-s.lastWhole >= max(3*interval, interval+150*time.Millisecond) {
 		s.freezes++
 	}
-	s.lastFrame = at
+	s.lastWhole, s.whole = at, true
 }
 
 // A shard holds histograms that some of the calls share.
