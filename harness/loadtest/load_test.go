@@ -17,6 +17,7 @@ import (
 	"github.com/turngate/turngate/harness/lab/testproxy"
 	"github.com/turngate/turngate/harness/loadgen"
 	"github.com/turngate/turngate/harness/measure"
+	"github.com/turngate/turngate/internal/attempts"
 	"github.com/turngate/turngate/proxyconnect"
 	"github.com/turngate/turngate/turntcp"
 )
@@ -72,6 +73,11 @@ func newTest(t testing.TB, profile string, turn TURN, d *proxyconnect.Dialer) *T
 		MaxLateness: time.Second, // other tests keep this machine busy
 		Path:        measure.Path{Proxy: d.Proxy, TURN: turn.String()},
 	}
+}
+
+// untimed are objectives that a slow machine keeps.
+func untimed() []measure.Objective {
+	return []measure.Objective{{Metric: OpenedShare, Limit: 0.999}, {Metric: LostTunnels, Max: true}}
 }
 
 func TestLoad(t *testing.T) {
@@ -142,36 +148,42 @@ func TestStallOfTheProxy(t *testing.T) {
 	t.Parallel()
 	turn := startServer(t)
 	p, d := startProxy(t, testproxy.Limits{Stalls: true})
-	const stall, length = time.Second, 4 * time.Second
-	lt := newTest(t, "audio", turn, d)
+	attempts.Measure(t, func(errorf func(string, ...any)) { // what else this machine does delays packets, too
+		s := stalled(t, p, newTest(t, "audio", turn, d))
+		for name, f := range map[string]measure.Flow{"up": s.Up, "down": s.Down} {
+			if f.Received != f.Scheduled {
+				t.Errorf("%s: %d of %d packets came; a stall loses none", name, f.Received, f.Scheduled)
+			}
+			// What was due in the stalled quarter of the time waited from a second down to nothing.
+			for _, want := range []struct{ share, least, most float64 }{{0.70, 0, 150}, {0.875, 350, 750}, {0.95, 650, 1000}, {0.99, 850, 1150}, {1, 950, 1400}} {
+				if got := f.Delay.Milliseconds(want.share); got < want.least || got > want.most {
+					errorf("%s: quantile %.3f is %.0f ms, want %.0f to %.0f", name, want.share, got, want.least, want.most)
+				}
+			}
+			if late := f.Late[1].Share; math.Abs(late-0.225) > 0.06 { // 0.9 s of 4
+				errorf("%s: %.1f %% came later than 100 ms, want about 22.5 %%", name, 100*late)
+			}
+		}
+		if stalls := s.Streams[0].Stalls; stalls != 5 {
+			errorf("%d stalls of audio, want one of each call", stalls)
+		}
+	})
+}
+
+// stalled is a step of five calls and four seconds, one of which the proxy stands still.
+func stalled(t *testing.T, p *testproxy.Proxy, lt *Test) measure.Step {
+	t.Helper()
 	var once sync.Once
 	lt.Progress = func(l Live) { // once a second
 		if !l.Direct && l.Snapshot.Received > 0 {
-			once.Do(func() { p.Stall(stall) })
+			once.Do(func() { p.Stall(time.Second) })
 		}
 	}
-	r, err := lt.Load(t.Context(), []loadgen.Step{{Calls: 5, Duration: length}})
+	r, err := lt.Load(t.Context(), []loadgen.Step{{Calls: 5, Duration: 4 * time.Second}})
 	if err != nil || r.Verdict != measure.Fail {
 		t.Fatalf("verdict %s, %v; want a failure", r.Verdict, err)
 	}
-	s := r.Steps[1]
-	for name, f := range map[string]measure.Flow{"up": s.Up, "down": s.Down} {
-		if f.Received != f.Scheduled {
-			t.Errorf("%s: %d of %d packets came; a stall loses none", name, f.Received, f.Scheduled)
-		}
-		// What was due in the stalled quarter of the time waited from a second down to nothing.
-		for _, want := range []struct{ share, least, most float64 }{{0.70, 0, 150}, {0.875, 350, 750}, {0.95, 650, 1000}, {0.99, 850, 1150}, {1, 950, 1400}} {
-			if got := f.Delay.Milliseconds(want.share); got < want.least || got > want.most {
-				t.Errorf("%s: quantile %.3f is %.0f ms, want %.0f to %.0f", name, want.share, got, want.least, want.most)
-			}
-		}
-		if late := f.Late[1].Share; math.Abs(late-0.225) > 0.06 { // 0.9 s of 4
-			t.Errorf("%s: %.1f %% came later than 100 ms, want about 22.5 %%", name, 100*late)
-		}
-	}
-	if stalls := s.Streams[0].Stalls; stalls != 5 {
-		t.Errorf("%d stalls of audio, want one of each call", stalls)
-	}
+	return r.Steps[1]
 }
 
 // A rejected password costs one attempt.
@@ -199,6 +211,7 @@ func TestLoadInterrupted(t *testing.T) {
 	_, d := startProxy(t, testproxy.Limits{})
 	ctx, cancel := context.WithCancel(t.Context())
 	lt := newTest(t, "audio", turn, d)
+	lt.Objectives = untimed()
 	lt.StepDone = func(s measure.Step) {
 		if !s.Direct {
 			cancel()

@@ -14,6 +14,7 @@ const module = "github.com/turngate/turngate/"
 var drawing = map[string]string{
 	"internal/peers":        "",
 	"internal/arrows":       "",
+	"internal/attempts":     "",
 	"internal/genbench":     "harness/measure internal/peers",
 	"internal/relaybench":   "turntcp internal/peers",
 	"internal/conformtable": "harness/conformance turntcp internal/peers",
