@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -108,6 +109,7 @@ type memberSpec struct {
 	Part    loadgen.Part
 	Pacers  int
 	Single  bool
+	Peer    netip.AddrPort
 }
 
 type turnSpec struct {
@@ -117,7 +119,7 @@ type turnSpec struct {
 
 func (t *target) member(lt *loadtest.Test, part loadgen.Part) memberSpec {
 	return memberSpec{
-		Proxy: t.flags, Profile: lt.Profile, Seed: lt.Seed, Part: part, Pacers: lt.Pacers, Single: lt.Single,
+		Proxy: t.flags, Profile: lt.Profile, Seed: lt.Seed, Part: part, Pacers: lt.Pacers, Single: lt.Single, Peer: lt.Peer,
 		TURN: turnSpec{Address: t.turn.Address, Secure: t.turn.Secure, CA: t.turnCA, User: t.turn.User, Password: t.turn.Password},
 	}
 }
@@ -162,7 +164,7 @@ func (s *memberSpec) test() (*loadtest.Test, error) {
 	}
 	lt, err := t.test(s.Profile, nil, s.Seed)
 	if err == nil {
-		lt.Part = s.Part
+		lt.Part, lt.Peer = s.Part, s.Peer
 	}
 	return lt, err
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/charmbracelet/x/term"
@@ -67,11 +68,18 @@ func (f *liveFlags) viewers(ctx context.Context, std stdio, lt *loadtest.Test) (
 	if f.UI == "full" && !can {
 		return nil, ctx, nil, usageError{errors.New("--ui full: standard input and error are no terminal")}
 	}
+	to := ""
+	if lt.Peer.IsValid() {
+		to = fmt.Sprintf("to the echo peer %v: delays are RTT/2", lt.Peer)
+	}
 	if !can || f.UI == "plain" || f.UI == "auto" && (os.Getenv("CI") != "" || os.Getenv("TERM") == "dumb") {
+		if to != "" {
+			fmt.Fprintln(std.err, to)
+		}
 		return []live.Viewer{live.Lines{W: std.err}}, ctx, func() {}, nil
 	}
 	ctx, stop := context.WithCancelCause(ctx)
-	title := fmt.Sprintf("turngate · %s · %s %s", lt.Profile.Name, lt.Path.Proxy, lt.Path.Auth)
+	title := strings.TrimSpace(fmt.Sprintf("turngate · %s · %s %s %s", lt.Profile.Name, lt.Path.Proxy, lt.Path.Auth, to))
 	screen := live.OpenScreen(in, out, title, func() { stop(errStopped) })
 	return []live.Viewer{screen}, ctx, screen.Close, nil
 }

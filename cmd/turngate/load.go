@@ -170,14 +170,16 @@ func (t *target) test(profile loadgen.Profile, objectives []measure.Objective, s
 type loadCmd struct {
 	Plan planFile `arg:"" optional:"" help:"YAML with values for these flags, their names with _ for -. Flags and environment win."`
 	pathFlags
-	Profile  string        `default:"720p" help:"What a call is made of: audio, 360p, 720p, 1080p, simulcast, screen, idle."`
-	Calls    int           `default:"10" help:"How many calls."`
-	Shape    string        `default:"steady" enum:"steady,steps,ramp,storm,failover,churn,soak" help:"steady; steps: --steps one after the other; ramp: up to --calls in five steps; storm: all log in within --over; failover: half of the calls come back within --over; churn: --rate calls per second are replaced; soak: steady, and tunnels that are lost are what counts."`
-	Steps    []int         `placeholder:"N,..." help:"Calls of each step, with --shape steps."`
-	Duration time.Duration `default:"30s" help:"Of each step."`
-	Baseline time.Duration `placeholder:"D" help:"How long the same calls are measured without the proxy first. Default: a third of the first step, 5 s to 30 s."`
-	Over     time.Duration `default:"10s" help:"Of a storm."`
-	Rate     float64       `default:"5" help:"Of churn, in calls per second."`
+	Profile    string        `default:"720p" help:"What a call is made of: audio, 360p, 720p, 1080p, simulcast, screen, idle."`
+	Calls      int           `default:"10" help:"How many calls."`
+	Shape      string        `default:"steady" enum:"steady,steps,ramp,storm,failover,churn,soak" help:"steady; steps: --steps one after the other; ramp: up to --calls in five steps; storm: all log in within --over; failover: half of the calls come back within --over; churn: --rate calls per second are replaced; soak: steady, and tunnels that are lost are what counts."`
+	Steps      []int         `placeholder:"N,..." help:"Calls of each step, with --shape steps."`
+	Duration   time.Duration `default:"30s" help:"Of each step."`
+	Peer       string        `placeholder:"HOST:PORT" help:"The other end of the calls is on another host: turngate peer, or any UDP echo that the TURN server relays to. Delays are then half of the round trip. Default: both ends are here."`
+	Baseline   time.Duration `placeholder:"D" help:"How long the same calls are measured without the proxy first. Default: a third of the first step, 5 s to 30 s."`
+	NoBaseline bool          `help:"Measure nothing without the proxy; what it adds is not known then. With --peer nothing need be reachable without it."`
+	Over       time.Duration `default:"10s" help:"Of a storm."`
+	Rate       float64       `default:"5" help:"Of churn, in calls per second."`
 	webFlags
 	Objective []string `placeholder:"METRIC=LIMIT" help:"Another limit than the default; off leaves the objective out. See docs/load.md. May be repeated."`
 	Abort     bool     `name:"abort-on-fail" help:"End at the first step that breaks an objective."`
@@ -210,6 +212,9 @@ func (c *loadCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
+	if err := c.checkPeer(); err != nil {
+		return err
+	}
 	out, err := c.open(std)
 	if err != nil {
 		return err
@@ -223,7 +228,10 @@ func (c *loadCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	lt.AbortOnFail, lt.Baseline = c.Abort, c.Baseline
+	lt.AbortOnFail, lt.Baseline, lt.NoBaseline = c.Abort, c.Baseline, c.NoBaseline
+	if lt.Peer, err = c.peer(ctx); err != nil {
+		return err
+	}
 	web, stopWeb, err := c.webFlags.web(t)
 	if err != nil {
 		return err
@@ -248,6 +256,9 @@ func loadError(err error) error {
 	}
 	if loadtest.Rejected(err) {
 		return hinted{err, "nothing was tried again, lest the account be locked; turngate check says more"}
+	}
+	if errors.Is(err, loadgen.ErrNoEcho) {
+		return hinted{err, "does turngate peer run there, is its --allow the address that the TURN server relays from, and does UDP get through between them?"}
 	}
 	return hinted{err, "turngate check says why a way does not work"}
 }

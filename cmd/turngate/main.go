@@ -42,6 +42,7 @@ type cli struct {
 	Load        loadCmd        `cmd:"" help:"Offer calls through a proxy, measure them beside the same without it, and judge."`
 	LoadMember  loadMemberCmd  `cmd:"" hidden:"" help:"One of the processes of load --processes."`
 	Size        sizeCmd        `cmd:"" help:"Say how many calls a proxy carries, and how many proxies so many users need."`
+	Peer        peerCmd        `cmd:"" help:"Be the other end of load's calls on another host: send back what a TURN server relays."`
 	Report      reportCmd      `cmd:"" help:"Render the records of load and size again, or compare them."`
 	Conformance conformanceCmd `cmd:"" help:"Ask any TURN server whether it does what the RFCs demand."`
 	Lab         labCmd         `cmd:"" help:"Run the lab's proxies until interrupted, and print how to use them."`

@@ -39,7 +39,7 @@ var (
 	descStep    = describe("step", "Number of the step under way, from 1.")
 	descSteps   = describe("steps_total", "Steps that have ended.", "verdict")
 	descPackets = describe("packets_total", "Packets that were due, were written, and came, without the proxy (direct) and through it.", "way", "state")
-	descDelay   = describe("delay_seconds", "Delay of packets from when they were due.", "way")
+	descDelay   = describe("delay_seconds", "Delay of packets from when they were due, one way; half of the round trip with --peer.", "way")
 	descLost    = describe("lost_tunnels_total", "Tunnels closed by somebody else while in use.")
 	descFailed  = describe("failed_tunnels_total", "Tunnels that did not open or were lost.", "cause")
 	descGood    = describe("window_calls", "Calls judged in the last quality window that is over, and those of good quality.", "quality")

@@ -70,6 +70,7 @@ type call struct {
 // error.
 func (g *Generator) open(ctx context.Context, number int, due time.Time) (c *call, phases []Phase, err error) {
 	c = &call{g: g, number: number, life: g.lives.next(number), first: make(chan struct{})}
+	c.upward.trip = g.cfg.Peer.IsValid()
 	conn, phases, err := g.cfg.Near(ctx)
 	if err != nil {
 		return nil, phases, err
@@ -110,6 +111,12 @@ func (g *Generator) client(conn net.Conn, onData func(turntcp.Data), onDone func
 
 // join gives a call its far end, and both their channels.
 func (g *Generator) join(ctx context.Context, c *call) (err error) {
+	if g.cfg.Peer.IsValid() {
+		if c.up, err = c.near.Bind(ctx, g.cfg.Peer); err != nil {
+			return fmt.Errorf("channel to the echo peer %v: %w", g.cfg.Peer, err)
+		}
+		return nil
+	}
 	if c.far, err = g.farEnd(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errFar, err)
 	}
@@ -127,6 +134,9 @@ func (g *Generator) join(ctx context.Context, c *call) (err error) {
 
 // errFar is about the far side, which is reached without the proxy.
 var errFar = errors.New("the far end")
+
+// ErrNoEcho is why a call to an echo peer has failed that was set up, and to which nothing came back.
+var ErrNoEcho = errors.New("nothing comes back from the echo peer")
 
 // leave takes a call from its far end.
 func (g *Generator) leave(c *call) {
@@ -170,8 +180,14 @@ func (c *call) probe(ctx context.Context) error {
 		case <-c.near.Done():
 			return c.near.Err()
 		case <-ctx.Done():
+			if c.g.cfg.Peer.IsValid() {
+				return fmt.Errorf("%w: %w", ErrNoEcho, context.Cause(ctx))
+			}
 			return fmt.Errorf("first media: %w", context.Cause(ctx))
 		}
+	}
+	if c.g.cfg.Peer.IsValid() {
+		return ErrNoEcho
 	}
 	return errors.New("first media: no packet came back within 10 s")
 }
@@ -180,14 +196,17 @@ func (c *call) probe(ctx context.Context) error {
 func (c *call) onData(d turntcp.Data) {
 	now := time.Since(c.g.epoch)
 	p, ok := parsePacket(d.Payload, c.g.run)
-	if !ok {
+	if !ok || p.call != uint32(c.number) || p.life != c.life {
 		return
 	}
-	if p.stream == probeStream {
+	switch {
+	case p.stream == probeStream:
 		c.once.Do(func() { close(c.first) })
-		return
+	case c.g.cfg.Peer.IsValid():
+		c.count(&c.upward, p, now)
+	default:
+		c.count(&c.downward, p, now)
 	}
-	c.count(&c.downward, p, now)
 }
 
 // onFarData is what a far end receives: for all its calls.
@@ -222,9 +241,10 @@ func (c *call) begin(base time.Duration) {
 	now := time.Since(c.g.epoch)
 	for i, s := range c.g.cfg.Profile.Streams {
 		st := &sending{c: c, index: i, base: base, schedule: newSchedule(s, c.g.cfg.Seed, c.number, i)}
-		st.half, st.out, st.channel = &c.downward, c.far.out, c.down
 		if s.Up {
 			st.half, st.out, st.channel = &c.upward, c.out, c.up
+		} else {
+			st.half, st.out, st.channel = &c.downward, c.far.out, c.down
 		}
 		st.frame = st.schedule.from(now - base)
 		c.sources = append(c.sources, &source{due: st.due(), stream: st})
@@ -319,9 +339,10 @@ func (g *Generator) lose(c *call, err error) {
 }
 
 // renew refreshes what would expire: permissions after 5 minutes, channels and allocation after 10.
-func (c *call) renew(ctx context.Context, f *far) error {
-	_, err := c.near.Bind(ctx, f.relay.Relayed)
-	if err == nil {
+func (c *call) renew(ctx context.Context, f *far) (err error) {
+	if f == nil {
+		_, err = c.near.Bind(ctx, c.g.cfg.Peer)
+	} else if _, err = c.near.Bind(ctx, f.relay.Relayed); err == nil {
 		_, err = f.client.Bind(ctx, c.relay.Relayed)
 	}
 	if err == nil {

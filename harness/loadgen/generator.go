@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,13 +12,18 @@ import (
 	"github.com/turngate/turngate/turntcp"
 )
 
-// Config says what to offer and where. Profile, Near and Far must be set.
+// Config says what to offer and where. Profile, Near, and Far or Peer must be set.
 type Config struct {
 	Profile Profile
 	Seed    uint64 // of the schedules. Generators with the same seed offer the same calls
 
 	Near Dial // the way under test
 	Far  Dial // the way to the same server for the other ends, without what is tested
+
+	// Peer, if it is set, answers instead of the far ends: an echo peer that the server relays to (see
+	// EchoPeer). The profile is then as Echoed makes it, delays are half of the round trip, and Far is
+	// not used.
+	Peer netip.AddrPort
 
 	User, Password string // of the TURN server; never shown
 
@@ -51,8 +57,11 @@ func (c *Config) readBuffer() int {
 }
 
 func (c *Config) setDefaults() error {
-	if c.Near == nil || c.Far == nil {
+	if c.Near == nil || c.Far == nil && !c.Peer.IsValid() {
 		return errors.New("loadgen: both ways must be given")
+	}
+	if c.Peer.IsValid() {
+		c.Profile = c.Profile.Echoed()
 	}
 	if c.Window <= 0 {
 		c.Window = 15 * time.Second
@@ -238,7 +247,7 @@ func (g *Generator) expiring() (due []func(context.Context) error) {
 		}
 	}
 	for _, c := range g.calls {
-		if f := c.far; now.Sub(c.renewed) > renewEvery && c.near.Err() == nil && f != nil {
+		if f := c.far; now.Sub(c.renewed) > renewEvery && c.near.Err() == nil && (f != nil || g.cfg.Peer.IsValid()) {
 			c.renewed = now
 			due = append(due, func(ctx context.Context) error { return c.renew(ctx, f) })
 		}

@@ -31,6 +31,39 @@ type Profile struct {
 	Summary string
 	Streams []Stream
 	Sources []string // where its figures come from
+	Echo    bool     // what goes up comes back: the streams down are those up
+}
+
+// Echoed is the profile whose calls an echo peer answers: what goes up stays as it is, and comes down
+// instead of what the profile has there.
+func (p Profile) Echoed() Profile {
+	if p.Echo {
+		return p
+	}
+	p.Echo = true
+	all := p.Streams
+	p.Streams = nil
+	same := true
+	for _, s := range all {
+		if s.Up {
+			p.Streams = append(p.Streams, s)
+		}
+		other := s
+		other.Up = !s.Up
+		same = same && slices.Contains(all, other)
+	}
+	if !same {
+		p.Summary += "; of which an echo peer sends back what goes up, instead of what comes down"
+	}
+	return p
+}
+
+// ways is how often each packet of the streams crosses the way.
+func (p Profile) ways() float64 {
+	if p.Echo {
+		return 2
+	}
+	return 1
 }
 
 func audio(up bool) Stream { return Stream{Name: "audio", Up: up, Rate: 50, Kbps: 32} }
@@ -62,17 +95,23 @@ const (
 
 // Profiles are the built-in ones.
 var Profiles = []Profile{
-	{"audio", "a call with audio only, both ways", both(audio, rtcp), []string{sourceOpus}},
-	{"360p", "a video call at 360p, both ways", both(audio, videoAt(500), rtcp), []string{sourceOpus, sourceACS, sourceKey}},
-	{"720p", "a video call at 720p, both ways", both(audio, videoAt(1200), rtcp), []string{sourceOpus, sourceACS, sourceKey}},
-	{"1080p", "a video call at 1080p, both ways", both(audio, videoAt(1500), rtcp), []string{sourceOpus, sourceACS, sourceKey}},
-	{"simulcast", "a participant of a conference: three layers up, four videos at 360p down", append(both(audio, rtcp),
-		video(true, 150), video(true, 500), video(true, 2500), video(false, 500), video(false, 500), video(false, 500), video(false, 500)),
-		[]string{sourceOpus, sourceACS, sourceSim, sourceKey}},
-	{"screen", "a presenter: audio both ways, the screen up", append(both(audio, rtcp),
-		Stream{Name: "screen", Up: true, Rate: 5, Kbps: 1000, KeyEvery: 50, KeyTimes: 4, Spread: 0.5}),
-		[]string{sourceOpus, sourceScr, sourceKey}},
-	{"idle", "a tunnel with an allocation and nothing in it", nil, nil},
+	{Name: "audio", Summary: "a call with audio only, both ways", Streams: both(audio, rtcp), Sources: []string{sourceOpus}},
+	{Name: "360p", Summary: "a video call at 360p, both ways", Streams: both(audio, videoAt(500), rtcp), Sources: []string{sourceOpus, sourceACS, sourceKey}},
+	{Name: "720p", Summary: "a video call at 720p, both ways", Streams: both(audio, videoAt(1200), rtcp), Sources: []string{sourceOpus, sourceACS, sourceKey}},
+	{Name: "1080p", Summary: "a video call at 1080p, both ways", Streams: both(audio, videoAt(1500), rtcp), Sources: []string{sourceOpus, sourceACS, sourceKey}},
+	{
+		Name: "simulcast", Summary: "a participant of a conference: three layers up, four videos at 360p down",
+		Streams: append(both(audio, rtcp),
+			video(true, 150), video(true, 500), video(true, 2500), video(false, 500), video(false, 500), video(false, 500), video(false, 500)),
+		Sources: []string{sourceOpus, sourceACS, sourceSim, sourceKey},
+	},
+	{
+		Name: "screen", Summary: "a presenter: audio both ways, the screen up",
+		Streams: append(both(audio, rtcp),
+			Stream{Name: "screen", Up: true, Rate: 5, Kbps: 1000, KeyEvery: 50, KeyTimes: 4, Spread: 0.5}),
+		Sources: []string{sourceOpus, sourceScr, sourceKey},
+	},
+	{Name: "idle", Summary: "a tunnel with an allocation and nothing in it"},
 }
 
 // FindProfile returns a built-in profile.
@@ -113,6 +152,10 @@ func (p Profile) Record() measure.Profile {
 			m.FPS = s.Rate
 		}
 		r.Streams = append(r.Streams, m)
+		if p.Echo {
+			m.Up = false
+			r.Streams = append(r.Streams, m)
+		}
 	}
 	return r
 }
@@ -120,7 +163,7 @@ func (p Profile) Record() measure.Profile {
 // Mbps is the payload of one call, both ways together.
 func (p Profile) Mbps() (sum float64) {
 	for _, s := range p.Streams {
-		sum += s.Kbps / 1000
+		sum += p.ways() * s.Kbps / 1000
 	}
 	return sum
 }

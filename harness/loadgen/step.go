@@ -189,6 +189,9 @@ func (g *Generator) result(s Step, sp span) measure.Step {
 		}
 		flow.Late = mergeLate(flow.Late, sum.streams[i])
 	}
+	if g.cfg.Profile.Echo { // what came back was up before
+		r.Down.Mbps, r.Down.PPS = r.Up.Mbps, r.Up.PPS
+	}
 	shares(r.Up.Late, r.Up.Scheduled)
 	shares(r.Down.Late, r.Down.Scheduled)
 	r.Windows = sum.windowsOf()

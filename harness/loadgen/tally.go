@@ -34,6 +34,7 @@ type half struct {
 	span    span
 	streams []streamTally
 	windows []windowTally
+	trip    bool // what comes has been both ways: half of its delay is counted
 
 	schedule uint64 // sum of the fingerprints of what was due
 }
@@ -95,7 +96,6 @@ func (h *half) came(p packet, at time.Duration, rate float64, isVideo bool, shar
 		s.fastest = delay
 	}
 	w.received++
-	w.delays += delay
 	for i, d := range deadlines {
 		if delay-s.fastest > d {
 			s.late[i]++
@@ -108,6 +108,12 @@ func (h *half) came(p packet, at time.Duration, rate float64, isVideo bool, shar
 		s.measureFreezes(p, at, rate)
 	}
 	s.received++
+	// How a packet came beside others (late, jitter, gaps) is of the whole round trip, which hides no
+	// way behind the other one.
+	if h.trip {
+		delay /= 2
+	}
+	w.delays += delay
 	shared.record(int(p.stream), delay)
 }
 

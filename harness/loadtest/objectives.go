@@ -1,6 +1,11 @@
 package loadtest
 
-import "github.com/turngate/turngate/harness/measure"
+import (
+	"slices"
+	"strings"
+
+	"github.com/turngate/turngate/harness/measure"
+)
 
 // The shares of a set of objectives.
 const (
@@ -23,4 +28,21 @@ func Objectives() []measure.Objective {
 		{Metric: JitterP95, Max: true, Limit: 30, Share: EndToEnd, Source: "Microsoft: jitter below 30 ms in 15 s"},
 		{Metric: WindowsPassed, Limit: 0.95, Share: EndToEnd, Source: "a call has at most one bad window of 15 s in five minutes (assumed)"},
 	}
+}
+
+// objectives are those of the test; with an echo peer each says what it is judged by.
+func (t *Test) objectives() []measure.Objective {
+	if !t.Peer.IsValid() {
+		return t.Objectives
+	}
+	list := slices.Clone(t.Objectives)
+	for i := range list {
+		switch metric := list[i].Metric; {
+		case strings.HasPrefix(metric, "delay_"), strings.HasPrefix(metric, "added_"):
+			list[i].Source += "; judged by RTT/2"
+		case strings.HasPrefix(metric, "late_"), strings.HasPrefix(metric, "jitter_"), metric == WindowsPassed:
+			list[i].Source += "; judged by both ways together, which is at least as much as either"
+		}
+	}
+	return list
 }

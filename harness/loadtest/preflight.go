@@ -36,7 +36,11 @@ func (t *Test) Preflight(steps []loadgen.Step, processes int, m Machine) (proble
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	warning := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
 
-	if need := each + (each+callsPerFar-1)/callsPerFar + spareDescriptors; m.Descriptors > 0 && need > m.Descriptors {
+	fars := (each + callsPerFar - 1) / callsPerFar
+	if t.Peer.IsValid() {
+		fars = 0
+	}
+	if need := each + fars + spareDescriptors; m.Descriptors > 0 && need > m.Descriptors {
 		problem("%d calls in a process need %d descriptors, and a process may have %d here: raise the limit (ulimit -n), or give --processes %d",
 			each, need, m.Descriptors, (calls+m.Descriptors-1)/max(1, m.Descriptors-spareDescriptors-m.Descriptors/callsPerFar)+1)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync"
@@ -28,6 +29,10 @@ type Test struct {
 	TURN    TURN
 	Path    measure.Path
 
+	// Peer, if it is set, is an echo peer that the TURN server relays to: calls have one end here, and
+	// delays are half of the round trip. Load alone knows it.
+	Peer netip.AddrPort
+
 	Profile    loadgen.Profile
 	Objectives []measure.Objective
 	Seed       uint64
@@ -36,6 +41,8 @@ type Test struct {
 	// Baseline is how long the direct baseline is measured before the load. Default is a third of the
 	// first step, 5 to 30 s.
 	Baseline time.Duration
+	// NoBaseline leaves it out; what the proxy adds is not known then. With a Peer nothing needs Direct.
+	NoBaseline bool
 
 	// These are loadgen.Config's.
 	MaxLateness time.Duration // default 2 ms
@@ -128,13 +135,19 @@ func (t *Test) Load(ctx context.Context, steps []loadgen.Step) (measure.Record, 
 }
 
 func (t *Test) begin(ctx context.Context) (*run, error) {
+	if t.Peer.IsValid() {
+		t.Profile = t.Profile.Echoed()
+	}
 	r := &run{Test: t, start: time.Now()}
 	r.record = measure.Record{
 		Format: 1, Command: cmp.Or(t.Command, "load"), Run: strings.ToLower(rand.Text()[:12]), Seed: t.Seed, Started: r.start,
-		Conditions: t.conditions(), Path: t.Path, Profile: t.Profile.Record(), Objectives: t.Objectives, Steps: []measure.Step{},
+		Conditions: t.conditions(), Path: t.Path, Profile: t.Profile.Record(), Objectives: t.objectives(), Steps: []measure.Step{},
 		Verdict: measure.Void, Warnings: t.Warnings,
 	}
-	r.record.Path.Direction = "one-way"
+	r.record.Path.Direction = measure.OneWay
+	if t.Peer.IsValid() {
+		r.record.Path.Direction, r.record.Path.Peer = measure.HalfRoundTrip, t.Peer.String()
+	}
 	if t.Part != (loadgen.Part{}) {
 		r.record.Part = t.Part.String()
 	}
@@ -154,6 +167,7 @@ func (t *Test) begin(ctx context.Context) (*run, error) {
 		return r, err
 	}
 	r.rows = startRows(r)
+	r.doubts()
 	if r.Checkpoint != nil {
 		r.keeper = startKeeper(r)
 	}
@@ -176,7 +190,7 @@ func (t *Test) Generator(direct bool) (*loadgen.Generator, error) {
 	}
 	return loadgen.New(loadgen.Config{
 		Profile: t.Profile, Seed: t.Seed, Near: near, Far: t.Direct, User: t.TURN.User, Password: t.TURN.Password,
-		Window: t.Window, MaxLateness: t.MaxLateness, Cause: Cause, Fatal: Rejected, Part: t.Part, Pacers: t.Pacers, Single: t.Single,
+		Peer: t.Peer, Window: t.Window, MaxLateness: t.MaxLateness, Cause: Cause, Fatal: Rejected, Part: t.Part, Pacers: t.Pacers, Single: t.Single,
 	})
 }
 
@@ -190,26 +204,6 @@ func (r *run) close() {
 		r.rows.close()
 	}
 	r.keeper.close()
-}
-
-// tryOut opens one connection each way, so that a wrong address or password costs one attempt and no
-// run.
-func (r *run) tryOut(ctx context.Context) error {
-	for _, way := range []struct {
-		name string
-		dial loadgen.Dial
-	}{{"without the proxy, which the far ends and the baseline need", r.Direct}, {"through the proxy", r.Proxied}} {
-		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-		begun := time.Now()
-		conn, _, err := way.dial(ctx)
-		r.dialed = time.Since(begun)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("the TURN server %s: %w", way.name, err)
-		}
-		conn.Close()
-	}
-	return nil
 }
 
 // load runs the baseline and the steps.
@@ -243,7 +237,7 @@ const again = ", again"
 
 // baseline measures the same calls without the proxy. A profile without media has nothing to compare.
 func (r *run) baseline(ctx context.Context, s loadgen.Step) (*measure.Step, error) {
-	if len(r.Profile.Streams) == 0 {
+	if len(r.Profile.Streams) == 0 || r.NoBaseline {
 		return nil, nil
 	}
 	length := r.Baseline

@@ -58,8 +58,15 @@ type Path struct {
 	TURN      string `json:"turn"`
 	Legs      int    `json:"connect_legs,omitempty"` // CONNECT requests per tunnel
 	Lab       string `json:"lab,omitempty"`
-	Direction string `json:"delay"` // "one-way" if one clock saw both ends, else "rtt/2"
+	Peer      string `json:"echo_peer,omitempty"` // address of the one that sent all back; absent: both ends were here
+	Direction string `json:"delay"`               // OneWay or HalfRoundTrip
 }
+
+// What delays are: of one way, if one clock saw both ends, or half of the way to an echo peer and back.
+const (
+	OneWay        = "one-way"
+	HalfRoundTrip = "rtt/2"
+)
 
 // Profile is what one call is made of.
 type Profile struct {

@@ -41,6 +41,9 @@ func Compare(a, b []measure.Record, conditions []FailIf) Comparison {
 	left, right := c.values(a, names), c.values(b, names)
 	for _, step := range left.steps {
 		for _, name := range names {
+			if ofDelay(name) && !sameDelay(a, b) {
+				continue // they are not the same thing
+			}
 			x, y := left.of[[2]string{step, name}], right.of[[2]string{step, name}]
 			if len(x) > 0 && len(y) > 0 {
 				slices.Sort(x)
@@ -132,6 +135,7 @@ func unlike(a, b []measure.Record) (list []string) {
 		{"turngate", func(r measure.Record) string { return r.Conditions.Version + ", " + r.Conditions.Go }},
 		{"proxy", func(r measure.Record) string { return r.Path.Product }},
 		{"authentication", func(r measure.Record) string { return r.Path.Auth }},
+		{"delay", func(r measure.Record) string { return r.Path.Direction }},
 		{"note", func(r measure.Record) string { return r.Conditions.Note }},
 	} {
 		x, y := each(a, property.of), each(b, property.of)

@@ -17,6 +17,15 @@ func runs(added ...float64) (list []measure.Record) {
 	return list
 }
 
+// trips are runs to an echo peer.
+func trips(added ...float64) []measure.Record {
+	list := runs(added...)
+	for i := range list {
+		list[i].Path.Direction = measure.HalfRoundTrip
+	}
+	return list
+}
+
 func TestCompare(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -26,6 +35,9 @@ func TestCompare(t *testing.T) {
 		says   string
 	}{
 		{"nothing asked", runs(10), runs(20), "", measure.Pass, ""},
+		{"one way and a round trip", runs(10), trips(20), "added_p99>+10%", measure.Void, "no such figure in common"},
+		{"one way and a round trip, what is the same", runs(10), trips(20), "lost_tunnels>+0%", measure.Pass, ""},
+		{"round trips", trips(10), trips(20), "added_p99>+10%", measure.Fail, "+100.0 %"},
 		{"within the limit", runs(10, 10.5, 11), runs(10.8, 11, 11.2), "added_p99>+10%", measure.Pass, ""},
 		{"beyond it and the spread", runs(10, 10.5, 11), runs(12, 12.5, 13), "added_p99>+10%", measure.Fail, "by luck once in 20"},
 		{"beyond it, within the spread", runs(10, 10.5, 14), runs(12, 12.5, 13), "added_p99>+10%", measure.Void, "within the spread"},

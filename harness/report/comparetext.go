@@ -101,6 +101,12 @@ func CompareMarkdown(w io.Writer, c Comparison) error {
 // repeats says what the number of runs is worth.
 func repeats(c Comparison) string {
 	runs := fmt.Sprintf("A is %s, B %s; medians are compared. ", plural(len(c.A), "run"), plural(len(c.B), "run"))
+	switch {
+	case !sameDelay(c.A, c.B):
+		runs += "Delays are of one way here and RTT/2 there, so that neither they nor late loss and jitter are compared. "
+	case len(c.A) > 0 && halved(c.A[0]):
+		runs += "Delays are RTT/2; late loss and jitter are of both ways together. "
+	}
 	if len(c.A) < 3 || len(c.B) < 3 {
 		return runs + "That is few: by three runs a side, taken in turn, the spread begins to show, and a difference without any cause would lie beyond it once in 20."
 	}

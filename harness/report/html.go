@@ -78,7 +78,7 @@ func tiles(r measure.Record) (list []tile) {
 	at := "at " + plural(s.Calls, "call")
 	for _, metric := range []string{"added_p95_ms", "late_100ms_share", "connect_p95_ms"} {
 		if v, known := s.Figures[metric]; known {
-			list = append(list, tile{Value: figure(metric, v), Label: inWords(metric), Note: at, Class: judgement(r, metric, v)})
+			list = append(list, tile{Value: figure(metric, v), Label: wordsFor(r, metric), Note: at, Class: judgement(r, metric, v)})
 		}
 	}
 	if c := cores(*s); c != "" {
@@ -124,7 +124,7 @@ func objectivesSection(r measure.Record) section {
 		if o.Measured {
 			got, verdict = figure(o.Metric, o.Got), verdictCell(o.Verdict)
 		}
-		name := text(inWords(o.Metric))
+		name := text(wordsFor(r, o.Metric))
 		name.Title = o.Metric
 		t.Rows = append(t.Rows, []cell{name, num(bound(o)), num(got), verdict, text(o.Share), {Text: o.Source, Class: "quiet"}})
 	}
@@ -144,7 +144,7 @@ func stepsSection(r measure.Record) section {
 	if len(r.Steps) == 0 {
 		return section{}
 	}
-	s := section{Heading: "Load", Tables: []table{stepsTable(r.Steps)}}
+	s := section{Heading: "Load", Tables: []table{stepsTable(r, r.Steps)}}
 	if distinctCalls(r.Steps) < 2 {
 		return s
 	}
@@ -173,8 +173,8 @@ func distinctCalls(steps []measure.Step) int {
 	return len(seen)
 }
 
-func stepsTable(steps []measure.Step) table {
-	t := table{Head: heads("step", "kind", "verdict", "#calls", "#Mbit/s", "#packets/s", "#delay p50", "#p95", "#p99", "#added p95", "#late, 100 ms", "#tunnel p95", "#proxy cores")}
+func stepsTable(r measure.Record, steps []measure.Step) table {
+	t := table{Head: heads("step", "kind", "verdict", "#calls", "#Mbit/s", "#packets/s", "#"+delayName(r)+" p50", "#p95", "#p99", "#added p95", "#late, 100 ms", "#tunnel p95", "#proxy cores")}
 	for _, s := range steps {
 		kind := s.Kind
 		if s.Direct {
@@ -197,7 +197,7 @@ func stepsTable(steps []measure.Step) table {
 }
 
 func streamsSection(r measure.Record) section {
-	t := table{Head: heads("step", "stream", "way", "#delay p50", "#p95", "#p99", "#largest", "#jitter p95", "#late, 100 ms", "#stalls", "#freezes", "#MOS, estimated")}
+	t := table{Head: heads("step", "stream", "way", "#"+delayName(r)+" p50", "#p95", "#p99", "#largest", "#jitter p95", "#late, 100 ms", "#stalls", "#freezes", "#MOS, estimated")}
 	for _, s := range r.Steps {
 		if s.Kind == "search" || s.Kind == "model" {
 			continue
@@ -213,7 +213,7 @@ func streamsSection(r measure.Record) section {
 			if q.MOS > 0 {
 				mos = fmt.Sprintf("%.2f", q.MOS)
 			}
-			t.Rows = append(t.Rows, []cell{text(s.Name), text(q.Name), text(way(q.Up)), num(milliseconds(d.P50)), num(milliseconds(d.P95)), num(milliseconds(d.P99)),
+			t.Rows = append(t.Rows, []cell{text(s.Name), text(q.Name), text(wayFor(r, q.Up)), num(milliseconds(d.P50)), num(milliseconds(d.P95)), num(milliseconds(d.P99)),
 				num(milliseconds(d.Max)), num(jitter), num(lateAt(q.Late, 100)), num(fmt.Sprint(q.Stalls)), num(fmt.Sprint(q.Freezes)), num(mos)})
 		}
 	}
@@ -222,6 +222,14 @@ func streamsSection(r measure.Record) section {
 	}
 	return section{Heading: "Quality by stream", Tables: []table{t},
 		Lead: "A stall is 200 ms without a packet of a stream; a freeze is a gap between video frames of three intervals at least, or one and 150 ms. The MOS is estimated (ITU-T G.107) from delay and late loss."}
+}
+
+// wayFor is the way of a stream's quality.
+func wayFor(r measure.Record, up bool) string {
+	if halved(r) {
+		return "both"
+	}
+	return way(up)
 }
 
 func way(up bool) string {
@@ -322,7 +330,7 @@ func conditionsSection(r measure.Record) section {
 		add("CONNECT requests per tunnel", fmt.Sprint(r.Path.Legs))
 	}
 	add("lab", r.Path.Lab)
-	add("delay is", r.Path.Direction)
+	add("delay is", cmp.Or(delayText(r), r.Path.Direction))
 	add("part of the calls", r.Part)
 	add("machine of the generator", fmt.Sprintf("%d × %s, %s, %s, load average %.1f in the minute before", c.CPUs, cmp.Or(c.CPU, "CPU"), c.OS, c.Kernel, c.Load))
 	add("versions", fmt.Sprintf("turngate %s, %s", c.Version, c.Go))

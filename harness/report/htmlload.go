@@ -50,9 +50,10 @@ func by(x abscissa, r measure.Record, metric string) (drawing, bool) {
 		}
 	}
 	slices.SortStableFunc(s.Points, func(a, b chart.Point) int { return cmp.Compare(a.X, b.X) })
-	c := chart.Chart{Label: inWords(metric) + " by " + x.label, X: chart.Axis{Label: x.label, Min: chart.F(0)}, Y: chart.Axis{Label: unit}, Series: []chart.Series{s}}
+	words := wordsFor(r, metric)
+	c := chart.Chart{Label: words + " by " + x.label, X: chart.Axis{Label: x.label, Min: chart.F(0)}, Y: chart.Axis{Label: unit}, Series: []chart.Series{s}}
 	limit(r, metric, times, &c)
-	return draw(capital(inWords(metric))+", by "+x.label, c, verdictLegend(r.Steps)...), top(s) > 0
+	return draw(capital(words)+", by "+x.label, c, verdictLegend(r.Steps)...), top(s) > 0
 }
 
 // limit adds an objective's line, unless that would press the data flat.
@@ -148,11 +149,14 @@ func delaySection(r measure.Record) section {
 	}
 	s := section{Heading: "Delay, direct beside proxied",
 		Lead: "One-way delay of every packet, from when it was due. Each nine of the percentile is as wide as the one before, so that the rare bad ones show."}
-	if r.Path.Direction != "" && r.Path.Direction != "one-way" {
-		s.Lead = "Delay of every packet (" + r.Path.Direction + "), from when it was due. Each nine of the percentile is as wide as the one before, so that the rare bad ones show."
+	if halved(r) {
+		s.Lead = "Half of the way of every packet to an echo peer and back (RTT/2), from when it was due. Each nine of the percentile is as wide as the one before, so that the rare bad ones show."
 	}
 	for _, up := range []bool{true, false} {
 		if d, ok := percentiles(direct, proxied, up); ok {
+			if halved(r) {
+				d.Heading = "RTT/2: through the proxy, to the echo peer and back"
+			}
 			s.Charts = append(s.Charts, d)
 		}
 	}
@@ -206,15 +210,27 @@ func quantileLine(l *measure.Latency) (points []chart.Point) {
 	return points
 }
 
+// flows are those of a step that have figures of their own.
+func flows(r measure.Record, s measure.Step) []measure.Flow {
+	if halved(r) {
+		return []measure.Flow{s.Up}
+	}
+	return []measure.Flow{s.Up, s.Down}
+}
+
 // lateSection shows what came too late to be played, by deadline and over time.
 func lateSection(r measure.Record) section {
-	t := table{Head: heads("step", "#up: later than 60 ms", "#100 ms", "#150 ms", "#200 ms", "#down: later than 60 ms", "#100 ms", "#150 ms", "#200 ms", "#packets")}
+	head := []string{"step", "#up: later than 60 ms", "#100 ms", "#150 ms", "#200 ms", "#down: later than 60 ms", "#100 ms", "#150 ms", "#200 ms", "#packets"}
+	if halved(r) {
+		head = []string{"step", "#both ways together: later than 60 ms", "#100 ms", "#150 ms", "#200 ms", "#packets"}
+	}
+	t := table{Head: heads(head...)}
 	for _, s := range r.Steps {
 		if s.Kind == "model" || s.Up.Scheduled+s.Down.Scheduled == 0 {
 			continue
 		}
 		line := []cell{text(s.Name)}
-		for _, flow := range []measure.Flow{s.Up, s.Down} {
+		for _, flow := range flows(r, s) {
 			for _, ms := range []int{60, 100, 150, 200} {
 				line = append(line, num(lateAt(flow.Late, ms)))
 			}

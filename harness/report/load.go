@@ -74,7 +74,7 @@ func RecordText(w io.Writer, r measure.Record) error {
 	if r.Size != nil {
 		sizeText(&b, r.Size)
 	}
-	stepsText(&b, r.Steps)
+	stepsText(&b, r, r.Steps)
 	objectivesText(&b, r.Objectives)
 	for _, u := range r.Unknown {
 		fmt.Fprintf(&b, "not known: %s\n", u)
@@ -84,12 +84,12 @@ func RecordText(w io.Writer, r measure.Record) error {
 	return err
 }
 
-func stepsText(b *strings.Builder, steps []measure.Step) {
+func stepsText(b *strings.Builder, r measure.Record, steps []measure.Step) {
 	if len(steps) == 0 {
 		return
 	}
 	t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nSTEP\tVERDICT\tCALLS\tMbit/s\tPACKETS/s\tDELAY p50\tp95\tp99\tADDED p95\tLATE\tCONNECT p95\tCPU")
+	fmt.Fprintln(t, "\nSTEP\tVERDICT\tCALLS\tMbit/s\tPACKETS/s\t"+strings.ToUpper(delayName(r))+" p50\tp95\tp99\tADDED p95\tLATE\tCONNECT p95\tCPU")
 	fmt.Fprintln(t, "\t\t\t\t\tms\tms\tms\tms\t%\tms\tcores")
 	for _, s := range steps {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%.1f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Verdict, s.Calls, s.Up.Mbps+s.Down.Mbps, s.Up.PPS+s.Down.PPS,
@@ -141,6 +141,9 @@ func conditionsText(r measure.Record) string {
 	c := r.Conditions
 	text := fmt.Sprintf("%s through %s (%s), profile %s, seed %d, %.0f s; turngate %s, %s, %s, %d x %s, load average %.1f before",
 		r.Path.TURN, r.Path.Proxy, r.Path.Auth, r.Profile.Name, r.Seed, r.Seconds, c.Version, c.OS, c.Kernel, c.CPUs, c.CPU, c.Load)
+	if delay := delayText(r); delay != "" {
+		text += "; " + delay
+	}
 	if r.Part != "" {
 		text += "; part " + r.Part + " of the calls only"
 	}

@@ -76,7 +76,7 @@ func RecordMarkdown(w io.Writer, r measure.Record) error {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", o.Metric, escapeMarkdown(want(o)), got, o.Verdict)
 	}
 	b.WriteString("\n<details><summary>all steps</summary>\n\n```\n")
-	stepsText(&b, r.Steps[:min(mostSteps, len(r.Steps))])
+	stepsText(&b, r, r.Steps[:min(mostSteps, len(r.Steps))])
 	if len(r.Steps) > mostSteps {
 		fmt.Fprintf(&b, "and %d more\n", len(r.Steps)-mostSteps)
 	}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package loadgen
+
+import "net"
+
+func droppedBy(*net.UDPConn) int64 { return -1 }
