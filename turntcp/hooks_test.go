@@ -133,14 +133,27 @@ func TestAllocationEnds(t *testing.T) {
 			}
 		}, ClosedKilled},
 		{"server", func(_ *testing.T, s *testServer, _ *testClient) { s.Close() }, ClosedByServer},
+		{"not refreshed", func(*testing.T, *testServer, *testClient) {}, ClosedExpired},
+		{"the relay breaks", func(t *testing.T, s *testServer, c *testClient) {
+			breakRelays(s)
+			eventually(t, "it is deleted", func() bool { return s.Allocations() == 0 })
+			if _, err := c.Refresh(context10(t), time.Hour); refusal(t, err) != 437 {
+				t.Errorf("refresh: got %v, want 437", err)
+			}
+			c.allocate(t) // again
+		}, ClosedRelayFailed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			begun, ended := make(chan AllocationStats, 1), make(chan AllocationStats, 1)
 			srv := newTestServer(t, func(c *Config) {
 				c.OnAllocationStart = func(s AllocationStats) { begun <- s }
 				c.OnAllocationEnd = func(s AllocationStats) { ended <- s }
 			})
+			if tt.want == ClosedExpired {
+				srv.leastLifetime = time.Second
+			}
 			c := newTestClient(t, dial(t, "tls", srv.addr["tls"]), ClientConfig{})
 			relayed := c.allocate(t).Relayed
 			first := <-begun
@@ -162,8 +175,16 @@ func TestAllocationEnds(t *testing.T) {
 			}
 		})
 	}
-	if got, err := (&flow{conn: &conn{}}).whyDeleted(nil); got != ClosedExpired || err != nil {
-		t.Errorf("without another reason: got %v, %v, want %v", got, err, ClosedExpired)
+}
+
+// breakRelays makes the relay sockets fail.
+func breakRelays(s *testServer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if f := c.flow(); f != nil {
+			_ = f.relay.SetReadDeadline(time.Unix(1, 0))
+		}
 	}
 }
 

@@ -162,6 +162,8 @@ type Server struct {
 	tls        *tls.Config   // nil without Config.TLS
 	handshakes chan struct{} // a token for each
 
+	leastLifetime time.Duration // of allocations: defaultLifetime; tests have less time
+
 	draining atomic.Bool
 	ids      atomic.Uint64 // of connections
 
@@ -208,6 +210,8 @@ func NewServer(cfg Config) (*Server, error) {
 		conns:      make(map[*conn]struct{}),
 		perIP:      make(map[netip.Addr]int),
 		silent:     make(chan struct{}),
+
+		leastLifetime: defaultLifetime,
 	}
 	rs.expired = func(user string) { s.users.leave(user, 1) }
 	for _, h := range rs.hosts {

@@ -1,6 +1,7 @@
 package turntcp
 
 import (
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"testing"
@@ -117,7 +118,11 @@ func newFuzzClient(t testing.TB, srv *testServer, how byte) *fuzzClient {
 		c.below = &cutConn{Conn: dial(t, "tcp", srv.addr[transport])}
 		c.above = c.below
 		if transport == "tls" {
-			c.above = &cutConn{Conn: secured(c.below)}
+			secure := secured(c.below)
+			if err := secure.(*tls.Conn).HandshakeContext(context10(t)); err != nil {
+				t.Fatal(err)
+			}
+			c.above = &cutConn{Conn: secure}
 		}
 	}
 	c.testClient = &testClient{Client: NewClient(c.above, ClientConfig{Username: testUser, Password: testPassword})}

@@ -19,8 +19,8 @@ const (
 
 // grant is how long an allocation shall live for which so many seconds are asked (RFC 8656 sections
 // 7.2 and 8.2).
-func grant(seconds uint32) time.Duration {
-	return max(defaultLifetime, min(time.Duration(seconds)*time.Second, maxLifetime))
+func (s *Server) grant(seconds uint32) time.Duration {
+	return max(s.leastLifetime, min(time.Duration(seconds)*time.Second, maxLifetime))
 }
 
 // A wish is what an Allocate request says about its relay.
@@ -105,7 +105,7 @@ func (c *conn) rewrite(m *stun.Message, signed []stun.RawAttribute, allocate boo
 	if allocate && c.wish.token != (token{}) && c.srv.relays.isIPv6(c.wish.token) {
 		setters = append(setters, stun.RawAttribute{Type: stun.AttrRequestedAddressFamily, Value: []byte{familyIPv6, 0, 0, 0}})
 	}
-	lifetime := grant(seconds)
+	lifetime := c.srv.grant(seconds)
 	if asked && seconds == 0 && !allocate {
 		lifetime = 0 // ends it
 		c.deletes.Store(true)
