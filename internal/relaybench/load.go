@@ -38,10 +38,15 @@ type result struct {
 	memory                       int     // bytes per allocation
 	allocations                  float64 // per second
 	allocationCPU                time.Duration
+	median, p99, ownP99          time.Duration // of delays; the last is the link's own
 }
 
 func (r result) String() string {
-	if r.load == "idle" {
+	switch r.load {
+	case "throttled":
+		return fmt.Sprintf("%-8s %s throttled: delay p50 %v, p99 %v, the link's own %v; %.0f %% arrived", r.server, r.transport,
+			r.median.Round(time.Millisecond), r.p99.Round(time.Millisecond), r.ownP99.Round(time.Millisecond), 100*r.share())
+	case "idle":
 		return fmt.Sprintf("%-8s %s idle: %d B and %v per allocation, %.0f/s", r.server, r.transport, r.memory, r.allocationCPU, r.allocations)
 	}
 	return fmt.Sprintf("%-8s %s %s %-4s: offered %.0f/s, sent %.0f/s, relayed %.0f/s (%.2f %%), %.2f us CPU per packet; CPU: server %.0f %%, load %.0f %%",
@@ -56,6 +61,9 @@ func (r result) relayedPerSecond() float64 { return float64(r.relayed) / r.relay
 
 // share is what was relayed of what was really sent.
 func (r result) share() float64 { return float64(r.relayed) / float64(max(r.sent, 1)) }
+
+// delayBeyond the link's own is in milliseconds.
+func (r result) delayBeyond(d time.Duration) float64 { return (d - r.ownP99).Seconds() * 1000 }
 
 // cpuPerPacket is in microseconds.
 func (r result) cpuPerPacket() float64 {

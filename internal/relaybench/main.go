@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +31,7 @@ type settings struct {
 	transports list
 	ways       list
 	rate       int // packets per second of the trains
+	link       int // Mbit/s of the throttled client
 	idle       int // allocations
 	settle     time.Duration
 	cores      cores
@@ -60,10 +62,11 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 5, "how often each server is measured")
 	flag.Float64Var(&s.seconds, "seconds", 3, "length of a load")
 	flag.Var(&s.servers, "servers", "which, the first is what the others are compared with")
-	flag.Var(&s.loads, "loads", "trains (8 x 1200 B on 100 connections), lone (160 B on 200), idle (memory, allocations/s)")
+	flag.Var(&s.loads, "loads", "trains (8 x 1200 B on 100 connections), lone (160 B on 200), idle (memory, allocations/s), throttled (delay behind a slow link; needs root)")
 	flag.Var(&s.transports, "transports", "tcp, tls")
 	flag.Var(&s.ways, "ways", "up (to the peers), down (to the clients)")
 	flag.IntVar(&s.rate, "rate", 240000, "packets per second that the trains offer")
+	flag.IntVar(&s.link, "link", 20, "Mbit/s of the throttled client's link; its peer sends twice that")
 	flag.IntVar(&s.idle, "idle", 3000, "allocations at rest")
 	flag.DurationVar(&s.settle, "settle", 5*time.Second, "rest before the memory is measured")
 	flag.IntVar(&s.cores.server, "server-core", 0, "CPU of the server")
@@ -88,6 +91,7 @@ func exit(err error) {
 }
 
 func run(ctx context.Context, s settings) error {
+	runtime.LockOSThread() // servers are killed with the thread that started them
 	if err := pinSelf(s.cores.load); err != nil {
 		return err
 	}
@@ -130,13 +134,26 @@ func measure(ctx context.Context, s settings, name, transport string, round int)
 }
 
 func measureLoad(ctx context.Context, s settings, name, transport, l string) (results, error) {
-	srv, err := start(ctx, s, name, &s.cores)
+	at := loopback
+	var throttled *link
+	if l == "throttled" {
+		var err error
+		if throttled, err = newLink(s.link); err != nil {
+			return nil, err
+		}
+		defer throttled.remove()
+		at = throttled.near
+	}
+	srv, err := start(ctx, s, name, at)
 	if err != nil {
 		return nil, err
 	}
 	defer srv.stop()
-	if l == "idle" {
+	switch l {
+	case "idle":
 		return measureIdle(ctx, s, srv, transport)
+	case "throttled":
+		return measureThrottled(ctx, s, throttled, srv, transport)
 	}
 	shape, ok := shapes[l]
 	if !ok {

@@ -75,6 +75,13 @@ var (
 		{"allocations/s", func(r result) float64 { return r.allocations }, "%.0f"},
 		{"CPU us/allocation", func(r result) float64 { return float64(r.allocationCPU.Microseconds()) }, "%.0f"},
 	}
+	delaying = []figure{
+		{"sent/s", func(r result) float64 { return r.perSecond(r.sent) }, "%.0f"},
+		{"arrived of sent, %", func(r result) float64 { return 100 * r.share() }, "%.0f"},
+		{"the link's own p99, ms", func(r result) float64 { return r.ownP99.Seconds() * 1000 }, "%.1f"},
+		{"p50 beyond it, ms", func(r result) float64 { return r.delayBeyond(r.median) }, "%.0f"},
+		{"p99 beyond it, ms", func(r result) float64 { return r.delayBeyond(r.p99) }, "%.0f"},
+	}
 )
 
 // write writes a table for each kind of load: the medians over the rounds, and the ratio to the
@@ -83,8 +90,11 @@ func (all results) write(w io.Writer, s settings) error {
 	for _, l := range s.loads {
 		columns, compared := relaying, result.cpuPerPacket
 		title := "CPU"
-		if l == "idle" {
+		switch l {
+		case "idle":
 			columns, compared, title = resting, resting[0].of, "memory"
+		case "throttled":
+			columns, compared, title = delaying, delaying[4].of, "p99"
 		}
 		if err := all.writeTable(w, s, l, columns, title, compared); err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +34,7 @@ const (
 // A server is one of those measured, in a process of its own.
 type server struct {
 	name string
+	at   place
 	cmd  *exec.Cmd
 	out  *bytes.Buffer
 	addr map[string]string // by transport
@@ -41,18 +43,21 @@ type server struct {
 }
 
 // start starts a server and waits until it listens.
-func start(ctx context.Context, s settings, name string, on *cores) (*server, error) {
+func start(ctx context.Context, s settings, name string, at place) (*server, error) {
 	dir, err := os.MkdirTemp("/tmp", "relaybench-")
 	if err != nil {
 		return nil, err
 	}
-	srv := &server{name: name, dir: dir, out: new(bytes.Buffer), done: make(chan struct{})}
+	srv := &server{name: name, at: at, dir: dir, out: new(bytes.Buffer), done: make(chan struct{})}
 	args, err := srv.configure(s)
 	if err != nil {
 		os.RemoveAll(dir)
 		return nil, err
 	}
-	args = append([]string{"taskset", "-c", strconv.Itoa(on.server)}, args...)
+	args = append([]string{"taskset", "-c", strconv.Itoa(s.cores.server)}, args...)
+	if at.netns != "" {
+		args = append([]string{peers.Find("ip"), "netns", "exec", at.netns}, args...)
+	}
 	srv.cmd = exec.CommandContext(ctx, args[0], args[1:]...)
 	srv.cmd.Dir = dir
 	srv.cmd.WaitDelay = 5 * time.Second
@@ -79,17 +84,17 @@ func (srv *server) configure(s settings) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	tcp, err := freePort()
+	tcp, err := srv.at.freePort()
 	if err != nil {
 		return nil, err
 	}
-	secure, err := freePort()
+	secure, err := srv.at.freePort()
 	if err != nil {
 		return nil, err
 	}
-	srv.addr = map[string]string{"tcp": fmt.Sprint("127.0.0.1:", tcp), "tls": fmt.Sprint("127.0.0.1:", secure)}
+	srv.addr = map[string]string{"tcp": tcp.String(), "tls": secure.String()}
 	if srv.name == "coturn" {
-		return srv.configureCoturn(tcp, secure, cert, key)
+		return srv.configureCoturn(tcp.Port(), secure.Port(), cert, key)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -102,13 +107,13 @@ func (srv *server) configure(s settings) ([]string, error) {
 	return args, nil
 }
 
-func (srv *server) configureCoturn(tcp, secure int, cert, key string) ([]string, error) {
+func (srv *server) configureCoturn(tcp, secure uint16, cert, key string) ([]string, error) {
 	program := peers.Find("turnserver")
 	if program == "" {
 		return nil, fmt.Errorf("coturn: not on this machine: turnserver")
 	}
-	conf := fmt.Sprintf(`listening-ip=127.0.0.1
-relay-ip=127.0.0.1
+	conf := fmt.Sprintf(`listening-ip=%[9]v
+relay-ip=%[9]v
 listening-port=%[1]d
 tls-listening-port=%[2]d
 realm=%[3]s
@@ -124,7 +129,7 @@ userdb=%[8]s/turndb
 pidfile=%[8]s/turn.pid
 log-file=/dev/null
 relay-threads=1
-`, tcp, secure, realm, user, password, cert, key, srv.dir)
+`, tcp, secure, realm, user, password, cert, key, srv.dir, srv.at.ip)
 	path := filepath.Join(srv.dir, "turn.conf")
 	return []string{program, "-c", path}, os.WriteFile(path, []byte(conf), 0o644)
 }
@@ -133,9 +138,14 @@ func (srv *server) awaitListening(ctx context.Context) error {
 	for _, addr := range srv.addr {
 		deadline := time.Now().Add(10 * time.Second)
 		for {
-			c, err := net.DialTimeout("tcp", addr, time.Second)
+			err := within(srv.at.netns, func() error {
+				c, err := net.DialTimeout("tcp", addr, time.Second)
+				if err == nil {
+					c.Close()
+				}
+				return err
+			})
 			if err == nil {
-				c.Close()
 				break
 			}
 			select {
@@ -165,13 +175,17 @@ func (srv *server) stop() {
 	os.RemoveAll(srv.dir)
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+// freePort is one that nobody has just now.
+func (p place) freePort() (at netip.AddrPort, err error) {
+	err = within(p.netns, func() error {
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(p.ip, 0)))
+		if err != nil {
+			return err
+		}
+		at = l.Addr().(*net.TCPAddr).AddrPort()
+		return l.Close()
+	})
+	return at, err
 }
 
 // writeCertificate makes a certificate as servers have them today, ECDSA with P-256.
