@@ -134,6 +134,14 @@ func (ct *control) leave(c *conn) {
 	delete(ct.owners, &c.tag.addr)
 }
 
+// flow is the one with the relayed address. A timer of pion's may come late: then there is none any more.
+func (ct *control) flow(tag, relayed net.Addr) *flow {
+	if c := ct.owner(tag); c != nil {
+		return c.flowOf(relayed)
+	}
+	return nil
+}
+
 // owner is the connection of an allocation.
 func (ct *control) owner(tag net.Addr) *conn {
 	ct.mu.Lock()
@@ -189,19 +197,19 @@ func (ct *control) allocationDeleted(_, tag net.Addr, _, _, _ string) {
 }
 
 func (ct *control) permissionCreated(_, tag net.Addr, _, _, _ string, relayed net.Addr, ip net.IP) {
-	if f := ct.owner(tag).flowOf(relayed); f != nil {
+	if f := ct.flow(tag, relayed); f != nil {
 		f.table.permit(peerIP(ip))
 	}
 }
 
 func (ct *control) permissionDeleted(_, tag net.Addr, _, _, _ string, relayed net.Addr, ip net.IP) {
-	if f := ct.owner(tag).flowOf(relayed); f != nil {
+	if f := ct.flow(tag, relayed); f != nil {
 		f.table.forbid(peerIP(ip))
 	}
 }
 
 func (ct *control) channelCreated(_, tag net.Addr, _, _, _ string, relayed, peer net.Addr, number uint16) {
-	if f := ct.owner(tag).flowOf(relayed); f != nil {
+	if f := ct.flow(tag, relayed); f != nil {
 		at := udpAddrPort(peer)
 		f.meet(at, ByChannel)
 		f.table.bind(number, at)
@@ -209,7 +217,7 @@ func (ct *control) channelCreated(_, tag net.Addr, _, _, _ string, relayed, peer
 }
 
 func (ct *control) channelDeleted(_, tag net.Addr, _, _, _ string, relayed, _ net.Addr, number uint16) {
-	if f := ct.owner(tag).flowOf(relayed); f != nil {
+	if f := ct.flow(tag, relayed); f != nil {
 		f.table.unbind(number)
 	}
 }
