@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/turngate/turngate/harness/lab"
-	"github.com/turngate/turngate/harness/report"
 	"github.com/turngate/turngate/internal/peers"
 )
 
@@ -211,12 +210,21 @@ func TestInterruptConnect(t *testing.T) {
 	p.interrupt(t, exitVoid)
 }
 
-// A run that is killed leaves what it had measured, marked partial.
+// A run that is killed leaves what it had measured, marked partial: the step that was under way, too.
 func TestKillLoad(t *testing.T) {
+	for _, processes := range []string{"1", "2"} {
+		t.Run(processes, func(t *testing.T) {
+			t.Parallel()
+			killLoad(t, "--processes", processes)
+		})
+	}
+}
+
+func killLoad(t *testing.T, more ...string) {
 	out := filepath.Join(t.TempDir(), "out.json")
-	p := start(t, nil, "load", "--calls", "2", "--profile", "audio", "--baseline", "1s", "--shape", "steps", "--steps", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1", "--duration", "2s", "--json", out)
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
-		if text, err := os.ReadFile(out); err == nil && bytes.Contains(text, []byte(`"name": "1 calls"`)) {
+	p := start(t, nil, append([]string{"load", "--calls", "2", "--profile", "audio", "--baseline", "1s", "--duration", "1h", "--json", out}, more...)...)
+	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		if text, err := os.ReadFile(out); err == nil && bytes.Contains(text, []byte(`"name": "2 calls"`)) {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -225,18 +233,17 @@ func TestKillLoad(t *testing.T) {
 	}
 	p.Process.Kill()
 	p.Wait()
-	file, err := os.Open(out)
-	if err != nil {
-		t.Fatal(err)
+	r := recordOf(t, out)
+	last := r.Steps[len(r.Steps)-1]
+	if !r.Partial || last.Direct || !last.Partial || last.Up.Received == 0 || last.Up.Delay.Count() == 0 || last.Seconds <= 0 {
+		t.Errorf("the record: partial %v, and at last %q, partial %v, with %d packets in %.1f s", r.Partial, last.Name, last.Partial, last.Up.Received, last.Seconds)
 	}
-	defer file.Close()
-	r, err := report.ReadRecord(file)
-	if err != nil || !r.Partial || len(r.Steps) < 2 || r.Steps[1].Up.Received == 0 {
-		t.Errorf("the record: partial %v, %d steps, %v", r.Partial, len(r.Steps), err)
+	if r.Steps[0].Partial || !r.Steps[0].Direct {
+		t.Errorf("the baseline, which had ended: %q, partial %v", r.Steps[0].Name, r.Steps[0].Partial)
 	}
 	for deadline := time.Now().Add(10 * time.Second); len(processes(p.tmp)) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the lab outlives the run: %q", processes(p.tmp))
+			t.Fatalf("what it had started outlives it: %q", processes(p.tmp))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/turngate/turngate/harness/loadgen"
@@ -70,10 +71,11 @@ func (f *Fleet) Close() error {
 type Load struct {
 	fleet  *Fleet
 	direct bool
+	begun  atomic.Pointer[time.Time] // the measuring of the step under way; nil between steps
 }
 
 // Load returns the fleet's load through what is tested, or the direct one.
-func (f *Fleet) Load(direct bool) *Load { return &Load{f, direct} }
+func (f *Fleet) Load(direct bool) *Load { return &Load{fleet: f, direct: direct} }
 
 // Epoch is when the fleet was started.
 func (l *Load) Epoch() time.Time { return l.fleet.epoch }
@@ -90,6 +92,31 @@ func (l *Load) Snapshot() loadgen.Snapshot {
 	return sum
 }
 
+// SoFar is as that of a generator, and five seconds old at most. A member that has gone is in it with
+// what it said last.
+func (l *Load) SoFar() (measure.Step, bool) {
+	begun := l.begun.Load()
+	if begun == nil {
+		return measure.Step{}, false
+	}
+	var steps []measure.Step
+	for _, m := range l.fleet.members {
+		if s := m.lastSoFar(); s != nil {
+			steps = append(steps, *s)
+		}
+	}
+	if len(steps) == 0 {
+		return measure.Step{}, false
+	}
+	m, err := loadgen.Merge(steps)
+	m.Start = begun.Sub(l.fleet.epoch).Seconds()
+	if share := float64(len(steps)) / float64(len(l.fleet.members)); share < 1 {
+		m.Verdict, m.Generator.Coverage = measure.Void, share
+		m.Reasons = append(m.Reasons, fmt.Sprintf("%d of %d generator processes had said what they counted", len(steps), len(l.fleet.members)))
+	}
+	return m, err == nil && l.begun.Load() == begun
+}
+
 // Run is as that of a generator. A member that ends by itself makes the step void, and all that come
 // after it.
 func (l *Load) Run(ctx context.Context, s loadgen.Step) (measure.Step, error) {
@@ -101,6 +128,8 @@ func (l *Load) Run(ctx context.Context, s loadgen.Step) (measure.Step, error) {
 	if err != nil {
 		l.fleet.stop()
 	}
+	l.begun.Store(&at)
+	defer l.begun.Store(nil)
 	got := l.fleet.collect(ctx)
 	if len(got.steps) == 0 {
 		return measure.Step{}, errors.Join(append(got.lost, err, got.err)...)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/turngate/turngate/harness/loadgen"
+	"github.com/turngate/turngate/harness/measure"
 	"github.com/turngate/turngate/internal/firstbytes"
 )
 
@@ -32,7 +33,8 @@ type member struct {
 	mu       sync.Mutex
 	orders   *json.Encoder
 	snapshot loadgen.Snapshot
-	err      error // how it ended
+	soFar    *measure.Step // of the step under way
+	err      error         // how it ended
 }
 
 func startMember(name string, args []string, spec any) (*member, error) {
@@ -81,6 +83,10 @@ func (m *member) listen(stdout io.Reader) {
 			m.mu.Lock()
 			m.snapshot = *a.Snapshot
 			m.mu.Unlock()
+		case a.SoFar != nil:
+			m.mu.Lock()
+			m.soFar = a.SoFar
+			m.mu.Unlock()
 		case a.Step != nil:
 			put(m.steps, a)
 			put(m.finished, struct{}{})
@@ -113,6 +119,9 @@ func (m *member) order(o order) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if o.Step != nil {
+		m.soFar = nil
+	}
 	if m.orders.Encode(o) != nil {
 		m.kill()
 	}
@@ -122,6 +131,12 @@ func (m *member) lastSnapshot() loadgen.Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.snapshot
+}
+
+func (m *member) lastSoFar() *measure.Step {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.soFar
 }
 
 // lostError says how a member ended; it has, or is being closed.

@@ -18,6 +18,7 @@ type order struct {
 type answer struct {
 	Ready    bool              `json:"ready,omitempty"`
 	Snapshot *loadgen.Snapshot `json:"snapshot,omitempty"`
+	SoFar    *measure.Step     `json:"so_far,omitempty"` // what the step under way has counted
 	Step     *measure.Step     `json:"step,omitempty"`
 	Error    string            `json:"error,omitempty"`
 	Rejected bool              `json:"rejected,omitempty"`

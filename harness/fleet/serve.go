@@ -12,7 +12,10 @@ import (
 	"github.com/turngate/turngate/harness/measure"
 )
 
-const snapshotEvery = 500 * time.Millisecond
+const (
+	snapshotEvery = 500 * time.Millisecond
+	soFarEvery    = 5 * time.Second // what the step has counted so far: should we be killed
+)
 
 var errStopped = errors.New("the step was stopped")
 
@@ -63,6 +66,8 @@ type serving struct {
 func (m *serving) follow(orders <-chan order, ended <-chan error) (err error) {
 	tick := time.NewTicker(snapshotEvery)
 	defer tick.Stop()
+	keep := time.NewTicker(soFarEvery)
+	defer keep.Stop()
 	for err == nil {
 		select {
 		case o := <-orders:
@@ -77,6 +82,13 @@ func (m *serving) follow(orders <-chan order, ended <-chan error) (err error) {
 			if m.running != nil {
 				s := m.running.Snapshot()
 				err = m.out.Encode(answer{Snapshot: &s})
+			}
+		case <-keep.C:
+			if m.running == nil {
+				continue
+			}
+			if s, counted := m.running.SoFar(); counted {
+				err = m.out.Encode(answer{SoFar: &s})
 			}
 		}
 	}

@@ -382,3 +382,13 @@ func (p *phaseLatencies) take() (list []measure.Phase) {
 	p.order, p.took = nil, nil
 	return list
 }
+
+// soFar is a copy of what take would return.
+func (p *phaseLatencies) soFar() (list []measure.Phase) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, name := range p.order {
+		list = append(list, measure.Phase{Name: name, Took: p.took[name].Clone()})
+	}
+	return list
+}

@@ -108,8 +108,9 @@ type Generator struct {
 	starved error // out of descriptors or ports here
 	fatal   error
 
-	awaiting   atomic.Int64 // set-ups under way
-	unreplaced atomic.Int64 // replacements that were due while every call was being opened
+	underway   atomic.Pointer[underway] // nil between steps
+	awaiting   atomic.Int64             // set-ups under way
+	unreplaced atomic.Int64             // replacements that were due while every call was being opened
 }
 
 func (g *Generator) pacer(call int) *pacer { return g.pacers[call%len(g.pacers)] }

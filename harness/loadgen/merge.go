@@ -37,6 +37,7 @@ func Merge(parts []measure.Step) (measure.Step, error) {
 		}
 		schedule += n
 		m.Calls += p.Calls
+		m.Partial = m.Partial || p.Partial
 		m.Start, m.Seconds = min(m.Start, p.Start), min(m.Seconds, p.Seconds)
 		mergeFlow(&m.Up, p.Up)
 		mergeFlow(&m.Down, p.Down)

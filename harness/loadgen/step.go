@@ -50,15 +50,13 @@ func (g *Generator) Run(ctx context.Context, s Step) (measure.Step, error) {
 		return measure.Step{}, err
 	}
 	health := startHealth()
+	g.underway.Store(&underway{s, health})
 	sp = g.measure(ctx, s, sp)
-	r := g.result(s, sp)
+	g.underway.Store(nil)
+	r := g.result(s, sp, *g.shards.Load(), ctx.Err() != nil)
+	r.Setup = g.setup.take()
 	r.Generator = health.end(g.takeLateness())
-	r.Generator.Writing = measure.NewLatency()
-	for _, sh := range *g.shards.Load() {
-		sh.mu.Lock()
-		r.Generator.Writing.Merge(sh.writing)
-		sh.mu.Unlock()
-	}
+	r.Generator.Writing = writing(*g.shards.Load())
 	g.judge(&r)
 	g.mu.Lock()
 	fatal := g.fatal
@@ -67,6 +65,49 @@ func (g *Generator) Run(ctx context.Context, s Step) (measure.Step, error) {
 		return r, context.Cause(ctx)
 	}
 	return r, fatal
+}
+
+// underway is the step that is being measured.
+type underway struct {
+	step   Step
+	health *health
+}
+
+// SoFar is what the step that is being measured has counted, marked partial, for any goroutine; false
+// if none is. What was due in the last second and has not come yet is left out. Histograms are taken
+// a moment before the counts, and lack what came meanwhile.
+func (g *Generator) SoFar() (measure.Step, bool) {
+	u := g.underway.Load()
+	g.mu.Lock()
+	sp := g.current
+	g.mu.Unlock()
+	now := time.Since(g.epoch)
+	if u == nil || now <= sp.begin {
+		return measure.Step{}, false
+	}
+	sp.end = min(sp.end, now)
+	var shards []*shard
+	for _, sh := range *g.shards.Load() {
+		shards = append(shards, sh.clone())
+	}
+	r := g.result(u.step, sp, shards, true)
+	r.Setup = g.setup.soFar()
+	r.Tunnels.Wanted = max(r.Tunnels.Opened, r.Tunnels.Wanted-int(g.awaiting.Load()))
+	r.Generator = u.health.end(g.lateness())
+	r.Generator.Writing = writing(shards)
+	g.judge(&r)
+	return r, g.underway.Load() == u
+}
+
+// writing is how late writes began.
+func writing(shards []*shard) *measure.Latency {
+	all := measure.NewLatency()
+	for _, sh := range shards {
+		sh.mu.Lock()
+		all.Merge(sh.writing)
+		sh.mu.Unlock()
+	}
+	return all
 }
 
 // begin forgets what the step before has counted.
@@ -152,14 +193,14 @@ func (c *call) reset(s span) {
 	c.out.backlog.Store(0)
 }
 
-// result adds up what the calls have counted.
-func (g *Generator) result(s Step, sp span) measure.Step {
+// result adds up what the calls have counted; cut says that the step has not come to its end.
+func (g *Generator) result(s Step, sp span, shards []*shard, cut bool) measure.Step {
 	seconds := (sp.end - sp.begin).Seconds()
 	r := measure.Step{
-		Name: s.Name, Kind: s.Kind, Direct: s.Direct, Calls: g.cfg.Part.Share(s.Calls), Start: sp.begin.Seconds(), Seconds: seconds, Setup: g.setup.take(),
+		Name: s.Name, Kind: s.Kind, Direct: s.Direct, Calls: g.cfg.Part.Share(s.Calls), Start: sp.begin.Seconds(), Seconds: seconds, Partial: cut,
 		Up: measure.Flow{Delay: measure.NewLatency()}, Down: measure.Flow{Delay: measure.NewLatency()},
 	}
-	sum := newSums(g.cfg.Profile, sp)
+	sum := newSums(g.cfg.Profile, sp, shards, cut)
 	g.mu.Lock()
 	for _, c := range g.calls {
 		sum.add(c)
@@ -167,7 +208,7 @@ func (g *Generator) result(s Step, sp span) measure.Step {
 	g.mu.Unlock()
 	r.Schedule = fmt.Sprintf("%016x", sum.schedule)
 	for i, stream := range g.cfg.Profile.Streams {
-		q := sum.quality(i, *g.shards.Load())
+		q := sum.quality(i)
 		flow := &r.Down
 		if stream.Up {
 			flow = &r.Up

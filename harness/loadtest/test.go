@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -73,6 +74,7 @@ type Test struct {
 type Load interface {
 	Run(context.Context, loadgen.Step) (measure.Step, error)
 	Snapshot() loadgen.Snapshot
+	SoFar() (measure.Step, bool) // what the step that is being measured has counted
 	Epoch() time.Time
 	Close() error
 }
@@ -112,7 +114,15 @@ type run struct {
 	rows    *rows
 	keeper  *keeper
 
-	mu sync.Mutex // of record, while the keeper looks
+	mu      sync.Mutex // of record, while the keeper looks
+	current *current   // what is being measured; nil between steps
+}
+
+// current is a step that is being measured, and what it will be judged by.
+type current struct {
+	load       Load
+	baseline   *measure.Step
+	objectives []measure.Objective
 }
 
 // Load runs the steps and judges them. If ctx ends, the record is partial: it holds what was measured.
@@ -268,6 +278,7 @@ func (r *run) step(ctx context.Context, s loadgen.Step, baseline *measure.Step) 
 
 func (r *run) measure(ctx context.Context, g Load, s loadgen.Step, baseline *measure.Step) (measure.Step, error) {
 	r.rows.now(s, g)
+	r.change(func() { r.current = &current{g, baseline, slices.Clone(r.Objectives)} })
 	web := r.Web
 	if s.Direct {
 		web = nil
@@ -278,11 +289,14 @@ func (r *run) measure(ctx context.Context, g Load, s loadgen.Step, baseline *mea
 	judge(&got, baseline, r.Objectives)
 	stop(&got)
 	r.rows.summarise(&got)
-	if got.Seconds > 0 {
-		r.change(func() { r.record.Steps = append(r.record.Steps, got) })
-		if r.StepDone != nil {
-			r.StepDone(got)
+	r.change(func() {
+		r.current = nil
+		if got.Seconds > 0 {
+			r.record.Steps = append(r.record.Steps, got)
 		}
+	})
+	if got.Seconds > 0 && r.StepDone != nil {
+		r.StepDone(got)
 	}
 	return got, err
 }

@@ -117,6 +117,7 @@ type Step struct {
 	Verdict   Verdict            `json:"verdict"`
 	Reasons   []string           `json:"reasons,omitempty"`
 	Schedule  string             `json:"schedule,omitempty"` // hash of what was due when
+	Partial   bool               `json:"partial,omitempty"`  // it did not come to its end, or had not when the record was kept
 }
 
 // Flow is the traffic of all calls one way. Bytes are of payload.

@@ -180,7 +180,7 @@ func stepsTable(r measure.Record, steps []measure.Step) table {
 		if s.Direct {
 			kind += ", direct"
 		}
-		name := text(s.Name)
+		name := text(stepName(s))
 		name.Title = strings.Join(s.Reasons, "; ")
 		line := []cell{name, {Text: kind, Class: "quiet"}, verdictCell(s.Verdict), num(fmt.Sprint(s.Calls)), num(fmt.Sprintf("%.1f", s.Up.Mbps+s.Down.Mbps)), num(fmt.Sprintf("%.0f", s.Up.PPS+s.Down.PPS))}
 		for _, m := range []string{"delay_p50_ms", "delay_p95_ms", "delay_p99_ms", "added_p95_ms", "late_100ms_share", "connect_p95_ms"} {

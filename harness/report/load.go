@@ -92,7 +92,7 @@ func stepsText(b *strings.Builder, r measure.Record, steps []measure.Step) {
 	fmt.Fprintln(t, "\nSTEP\tVERDICT\tCALLS\tMbit/s\tPACKETS/s\t"+strings.ToUpper(delayName(r))+" p50\tp95\tp99\tADDED p95\tLATE\tCONNECT p95\tCPU")
 	fmt.Fprintln(t, "\t\t\t\t\tms\tms\tms\tms\t%\tms\tcores")
 	for _, s := range steps {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%.1f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Name, s.Verdict, s.Calls, s.Up.Mbps+s.Down.Mbps, s.Up.PPS+s.Down.PPS,
+		fmt.Fprintf(t, "%s\t%s\t%d\t%.1f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", stepName(s), s.Verdict, s.Calls, s.Up.Mbps+s.Down.Mbps, s.Up.PPS+s.Down.PPS,
 			stepFigure(s, "delay_p50_ms", 1, "%.1f"), stepFigure(s, "delay_p95_ms", 1, "%.1f"), stepFigure(s, "delay_p99_ms", 1, "%.1f"), stepFigure(s, "added_p95_ms", 1, "%.1f"),
 			stepFigure(s, "late_100ms_share", 100, "%.2f"), stepFigure(s, "connect_p95_ms", 1, "%.0f"), cores(s))
 	}

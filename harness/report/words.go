@@ -86,6 +86,14 @@ func plural(n int, one string) string {
 	return fmt.Sprintf("%d %ss", n, one)
 }
 
+// stepName is that of a step, and whether it came to its end.
+func stepName(s measure.Step) string {
+	if s.Partial {
+		return s.Name + " (partial)"
+	}
+	return s.Name
+}
+
 // headline says in one sentence what came out.
 func headline(r measure.Record) string {
 	if r.Size != nil && r.Size.Sentence != "" {
