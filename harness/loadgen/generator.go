@@ -110,6 +110,8 @@ type Generator struct {
 
 	underway   atomic.Pointer[underway] // nil between steps
 	awaiting   atomic.Int64             // set-ups under way
+	silent     atomic.Int64             // set-ups in a row that were not answered in time
+	setupTime  atomic.Int64             // of the step, a time.Duration
 	unreplaced atomic.Int64             // replacements that were due while every call was being opened
 }
 

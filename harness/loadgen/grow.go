@@ -8,22 +8,33 @@ import (
 	"time"
 )
 
-// setupTime bounds the set-up of one call.
+// setupTime bounds the set-up of one call, if the step does not.
 const setupTime = 30 * time.Second
 
+// notTried is the cause of calls that grow gave up.
+const notTried = "not tried, since those before got no answer in time"
+
 // grow opens the part's calls that are missing among the first n of the run, a few at a time, until
-// the context ends or an error is fatal.
+// the context ends or an error is fatal. Where as many as are tried at a time have got no answer, one
+// after the other, the rest gets none either: a proxy out of descriptors just accepts nobody, and
+// hundreds of time-outs would say no more than a few.
 func (g *Generator) grow(ctx context.Context, n int) {
 	var all sync.WaitGroup
 	defer all.Wait()
 	room := make(chan struct{}, g.cfg.Opening)
-	for _, number := range g.missing(n) {
+	missing := g.missing(n)
+	g.silent.Store(0)
+	for i, number := range missing {
 		select {
 		case room <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
 		if g.isFatal() {
+			return
+		}
+		if int(g.silent.Load()) >= g.cfg.Opening {
+			g.giveUp(len(missing) - i)
 			return
 		}
 		all.Go(func() {
@@ -63,6 +74,14 @@ func (g *Generator) missing(n int) (list []int) {
 	return list
 }
 
+// giveUp counts calls that were wanted, and were not tried.
+func (g *Generator) giveUp(calls int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.wanted += calls
+	g.causes[notTried] += calls
+}
+
 func (g *Generator) isFatal() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -76,10 +95,15 @@ func (g *Generator) openOne(ctx context.Context, number int, due time.Time) {
 	g.mu.Unlock()
 	g.awaiting.Add(1)
 	defer g.awaiting.Add(-1)
-	limit, cancel := context.WithTimeout(ctx, setupTime)
+	limit, cancel := context.WithTimeout(ctx, time.Duration(g.setupTime.Load()))
 	defer cancel()
 	c, phases, err := g.open(limit, number, due)
 	g.setup.add(phases)
+	if err == nil || limit.Err() == nil {
+		g.silent.Store(0)
+	} else {
+		g.silent.Add(1)
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			g.failed(err)

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -23,6 +24,8 @@ type Step struct {
 	OpenRate float64
 	// Churn replaces so many calls per second while it is measured.
 	Churn float64
+	// SetupTime bounds the set-up of each call. Default 30 s.
+	SetupTime time.Duration
 
 	// Begin is called when the calls are up and says when the measuring begins, so that generators
 	// which share a run begin together. Default is at once.
@@ -40,6 +43,7 @@ const (
 // The record's Start counts from Epoch.
 func (g *Generator) Run(ctx context.Context, s Step) (measure.Step, error) {
 	g.begin()
+	g.setupTime.Store(int64(cmp.Or(s.SetupTime, setupTime)))
 	g.sweep()
 	g.shrink(s.Calls)
 	if s.OpenRate <= 0 {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -294,6 +295,35 @@ func TestCutOff(t *testing.T) {
 		if len(sum.windows) != 3 || windowed != test.windowed {
 			t.Errorf("%s: %d windows with %d packets, want 3 with %d", test.name, len(sum.windows), windowed, test.windowed)
 		}
+	}
+}
+
+// Where nobody answers, a few time-outs say it: the rest is not tried, and counts as not opened.
+func TestSilenceEndsGrowing(t *testing.T) {
+	t.Parallel()
+	address := startServer(t)
+	const answered, opening = 2, 3
+	var tries atomic.Int64
+	near := func(ctx context.Context) (net.Conn, []Phase, error) {
+		if tries.Add(1) <= answered {
+			return dialTo(address)(ctx)
+		}
+		<-ctx.Done()
+		return nil, nil, ctx.Err()
+	}
+	g := start(t, "idle", near, dialTo(address))
+	g.cfg.Opening = opening
+	s, err := g.Run(t.Context(), Step{Calls: 100, Duration: 50 * time.Millisecond, SetupTime: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As many as are tried at a time, and those that were begun before the last of them had failed.
+	tried := int(tries.Load())
+	if tried < answered+opening || tried > answered+2*opening {
+		t.Errorf("%d tries, want %d to %d", tried, answered+opening, answered+2*opening)
+	}
+	if u := s.Tunnels; u.Wanted != 100 || u.Opened != answered || u.Causes[notTried] != 100-tried {
+		t.Errorf("tunnels %+v after %d tries; want 100 wanted, %d opened, the rest not tried", u, tried, answered)
 	}
 }
 
