@@ -23,6 +23,7 @@ type labCmd struct {
 	NoProxies  bool     `help:"Only the TURN server."`
 	NoTURN     bool     `name:"no-turn" help:"Only the proxies."`
 	Limit      limits   `placeholder:"NAME=VALUE,..." help:"What each embedded proxy can carry: mbps=N (each way), delay=D, tunnels=N, helpers=N and helper-time=D (credentials verified at a time, and how long that takes)."`
+	SquidLine  []string `placeholder:"LINE" sep:"none" help:"A further line for every squid.conf of the real lab, for a smaller or stranger Squid: max_filedescriptors 400, auth_param ntlm children 2, read_timeout 5 seconds. {{.Basic}}, {{.Digest}}, {{.NTLM}} and {{.Negotiate}} are the commands of the helpers. May be repeated."`
 	JSON       string   `name:"json" placeholder:"FILE" help:"Write what is running as JSON, secrets as paths of files; - is standard output instead of the text."`
 	WhileStdin bool     `name:"while-stdin" help:"End when standard input does."`
 	ListFaults bool     `help:"Print the faults and exit."`
@@ -50,12 +51,16 @@ func (c *labCmd) Run(ctx context.Context, std stdio) (err error) {
 		}
 	}
 	if c.Lab == "real" && c.Limit != (limits{}) {
-		return usageError{errors.New("--limit: the proxies of the real lab have limits of their own")}
+		return usageError{errors.New("--limit is for embedded proxies; --squid-line limits a Squid")}
+	}
+	if c.Lab != "real" && len(c.SquidLine) > 0 {
+		return usageError{errors.New("--squid-line: only the real lab (--lab real) has a Squid")}
 	}
 	if c.NoProxies && c.NoTURN {
 		return usageError{errors.New("--no-proxies and --no-turn leave nothing to run")}
 	}
-	config := lab.Config{Log: log, Real: c.Lab == "real", Schemes: c.Only, NoTURN: c.NoTURN, Limits: c.Limit.Limits}
+	config := lab.Config{Log: log, Real: c.Lab == "real", Schemes: c.Only, NoTURN: c.NoTURN, Limits: c.Limit.Limits,
+		SquidExtra: strings.Join(c.SquidLine, "\n")}
 	if c.NoProxies {
 		config.Schemes = []string{}
 	}

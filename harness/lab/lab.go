@@ -116,7 +116,7 @@ type Config struct {
 	NoTURN  bool         // without a TURN server
 
 	Limits     testproxy.Limits // of each embedded proxy
-	SquidExtra string           // further lines for every squid.conf of a real lab
+	SquidExtra string           // further lines for every squid.conf of a real lab, see realstack.Config
 }
 
 // Validate says what is wrong with it.

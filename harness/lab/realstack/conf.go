@@ -3,6 +3,7 @@ package realstack
 import (
 	"bytes"
 	"embed"
+	"strings"
 	"text/template"
 )
 
@@ -13,6 +14,17 @@ var confs = template.Must(template.ParseFS(confFiles, "conf/*"))
 
 // webRealm is the realm of Basic and Digest.
 const webRealm = "turngate-lab"
+
+// expand fills in values in a text of the user.
+func expand(text string, values map[string]any) (string, error) {
+	t, err := template.New("text").Option("missingkey=error").Parse(text)
+	if err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	err = t.Execute(&out, values)
+	return out.String(), err
+}
 
 // configure writes conf/TEMPLATE, filled in with values and what every template may use, to a
 // private file called name.

@@ -53,10 +53,15 @@ func (s *Stack) startSquid(ctx context.Context, name string, schemes []string) e
 
 func (s *Stack) squidListener(name string, schemes []string, ports []int) (listener, error) {
 	values := map[string]any{
-		"Name": name, "Schemes": schemes, "Extra": s.cfg.SquidExtra, "Port": ports[0],
+		"Name": name, "Schemes": schemes, "Port": ports[0],
 		"NTLM": s.ntlmAuth("squid-2.5-ntlmssp"), "Negotiate": s.negotiateHelper(len(schemes) > 1),
-		"BasicHelper": find("basic_ncsa_auth"), "DigestHelper": find("digest_file_auth"),
+		"Basic": find("basic_ncsa_auth") + " " + s.path("htpasswd"), "Digest": find("digest_file_auth") + " -c " + s.path("digest"),
 	}
+	extra, err := expand(s.cfg.SquidExtra, values)
+	if err != nil {
+		return listener{}, fmt.Errorf("further lines for squid.conf: %w", err)
+	}
+	values["Extra"] = extra
 	// Squid goes on when it has got only one of its ports, so both must be reported.
 	ready := []string{"Accepting HTTP Socket connections at "}
 	if len(ports) > 1 {

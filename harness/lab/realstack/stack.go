@@ -60,7 +60,8 @@ type Config struct {
 	// "squid/negotiate", "squid/all"), "inspection", a Squid that opens TLS and is never part of everything, or a verifier alone ("kdc", "winbind"). Default is everything.
 	Only []string
 
-	// SquidExtra are further lines for every squid.conf, for instance "read_timeout 3 seconds".
+	// SquidExtra are further lines for every squid.conf, for instance "read_timeout 3 seconds". They are
+	// a template as conf/squid.conf is: {{.Negotiate}} is the command of that scheme's helper.
 	SquidExtra string
 
 	// KDCClock is how far the KDC's clock is off, by libfaketime. Default 0.
