@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -139,10 +140,10 @@ func Cause(err error) string {
 	var ce *proxyconnect.ConnectError
 	var te *turntcp.Error
 	switch {
-	case errors.As(err, &ce) && ce.Status != 0 && ce.Status/100 != 2:
-		return fmt.Sprintf("the proxy answers CONNECT with %d", ce.Status)
-	case errors.As(err, &ce):
+	case errors.As(err, &ce) && (ce.Status == 0 || ce.Status/100 == 2 || network(err) != ""): // a challenge may have come before
 		return fmt.Sprintf("proxy, %s: %s", ce.Stage, kind(err))
+	case errors.As(err, &ce):
+		return fmt.Sprintf("the proxy answers CONNECT with %d", ce.Status)
 	case errors.As(err, &te):
 		return fmt.Sprintf("the TURN server answers %s with %d", te.Method, te.Code)
 	}
@@ -150,6 +151,11 @@ func Cause(err error) string {
 }
 
 func kind(err error) string {
+	return cmp.Or(network(err), err.Error())
+}
+
+// network is what went wrong with a connection, "" if it was something else.
+func network(err error) string {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
@@ -165,5 +171,5 @@ func kind(err error) string {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return "out of ports"
 	}
-	return err.Error()
+	return ""
 }
