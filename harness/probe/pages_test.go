@@ -13,7 +13,8 @@ const (
 	countersPage = "sample_time = 1795665237.45457 (Thu, 26 Nov 2026 03:53:57 GMT)\nclient_http.requests = 12\nclient_http.errors = 1\n" +
 		"client_http.kbytes_in = 1000\nclient_http.kbytes_out = 2000\nserver.all.requests = 11\nserver.all.kbytes_in = 1990\npage_faults = 4\ncpu_time = 0.030517\nwall_time = 0.927105\n"
 	infoPage = "Squid Object Cache: Version 5.7\nFile descriptor usage for squid:\n\tMaximum number of file descriptors:   8192\n" +
-		"\tLargest file desc currently in use:     17\n\tNumber of file desc currently in use:   12\n\tMaximum Resident Size: 103872 KB\n"
+		"\tLargest file desc currently in use:     17\n\tNumber of file desc currently in use:   12\n" +
+		"\tFiles queued for open:                   0\n\tAvailable number of file descriptors: 8180\n\tReserved number of file descriptors:   100\n\tMaximum Resident Size: 103872 KB\n"
 	helpersPage = "NTLM Authenticator Statistics:\n  program: /usr/bin/ntlm_auth\n  number active: 3 of 16 (0 shutting down)\n  requests sent: 40\n  replies received: 38\n" +
 		"  requests timedout: 0\n  queue length: 7\n  avg service time: 21 msec\n\n" +
 		"   ID #\t     FD\t    PID\t # Requests\t  # Replies\t# Timed-out\t Flags\t   Time\t Offset\tRequest\n" +
@@ -33,7 +34,7 @@ func TestPages(t *testing.T) {
 	parseHelpers(helpersPage, "squid.ntlm", values, growing)
 	parseHelpers(oldHelpersPage, "squid.basic", values, growing)
 	for name, want := range map[string]float64{
-		"squid.fd_limit": 8192, "squid.fds_in_use": 12, "squid.max_rss_bytes": 103872 * 1024,
+		"squid.fd_limit": 8192, "squid.fds_in_use": 12, "squid.fds_reserved": 100, "squid.max_rss_bytes": 103872 * 1024,
 		"squid.ntlm.active": 3, "squid.ntlm.limit": 16, "squid.ntlm.queue": 7, "squid.ntlm.service_ms": 21, "squid.ntlm.busy": 2,
 		"squid.basic.active": 1, "squid.basic.limit": 5, "squid.basic.queue": 0, "squid.basic.service_ms": 2, "squid.basic.busy": 0,
 	} {

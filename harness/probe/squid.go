@@ -24,6 +24,7 @@ const maxPage = 1 << 20
 //	squid.server_mbps_in, _out           bytes of servers
 //	squid.errors_per_s, squid.page_faults_per_s
 //	squid.fds_in_use, squid.fd_limit     descriptors; a tunnel takes two
+//	squid.fds_reserved                   of the limit; with no more than these left it accepts nobody
 //	squid.max_rss_bytes                  the most memory that it had
 //	squid.SCHEME.active, .limit          helper processes of basic, digest, ntlm, negotiate
 //	squid.SCHEME.busy, .queue            helpers that have a request or are reserved, requests that wait

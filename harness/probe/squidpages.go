@@ -43,6 +43,8 @@ func parseInfo(page string, values map[string]float64) {
 			values["squid.fd_limit"] = v
 		case "Number of file desc currently in use":
 			values["squid.fds_in_use"] = v
+		case "Reserved number of file descriptors":
+			values["squid.fds_reserved"] = v
 		case "Maximum Resident Size":
 			values["squid.max_rss_bytes"] = v * 1024
 		}
