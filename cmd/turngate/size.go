@@ -69,7 +69,7 @@ func (f *demandFlags) demand() (measure.Demand, error) {
 
 // proxyFacts are what is known of a proxy beforehand.
 type proxyFacts struct {
-	Cores          float64       `name:"proxy-cores" help:"Cores that the proxy can use. Default 1 for Squid, which has one worker unless told otherwise, else all of this machine, if it runs here."`
+	Cores          float64       `name:"proxy-cores" help:"Cores that the proxy can use. Default, if it runs here: all that its process may use (CPU affinity, cgroup quota), but 1 for Squid, which has one worker unless told otherwise."`
 	MemoryGB       float64       `name:"proxy-memory" placeholder:"GB" help:"Memory of the proxy's machine. Default this machine's, if it runs here."`
 	Descriptors    int           `name:"proxy-descriptors" help:"Descriptors that the proxy may have. Default its process's limit, if it runs here."`
 	LinkMbps       float64       `name:"link-mbps" help:"Of the proxy's network interface, each way."`
@@ -89,8 +89,14 @@ func (f *proxyFacts) proxy(t *target) (sizing.Proxy, error) {
 		Helpers: f.Helpers, TunnelsPerCall: f.TunnelsPerCall, Return: f.Return}
 	if p.Cores == 0 && t.probes.PID != 0 {
 		p.Cores = float64(runtime.NumCPU())
+		if may, err := loadtest.CoresOf(t.probes.PID); err == nil {
+			p.Cores = may
+			if may < float64(runtime.NumCPU()) {
+				p.SharedCores = may
+			}
+		}
 		if name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", t.probes.PID)); err == nil && strings.Contains(string(name), "squid") {
-			p.Cores = 1
+			p.Cores = min(p.Cores, 1)
 		}
 	}
 	return p, nil

@@ -87,7 +87,10 @@ func (z *sizer) measureCosts(ctx context.Context) error {
 	for _, c := range costSteps(z.Proxy, z.Quick) {
 		step := loadgen.Step{Name: "cost: " + c.name, Kind: "model", Calls: c.calls, Duration: z.times.model, Churn: c.churn}
 		s, err := z.special(ctx, c.profile, step)
-		if err == nil && !telling(s) { // once more
+		if err == nil && !telling(s) { // once more; a proxy that lacks CPU is asked for less of it
+			if starved(s) {
+				step.Calls, step.Churn = max(1, step.Calls/2), step.Churn/2
+			}
 			s, err = z.special(ctx, c.profile, step)
 		}
 		if err != nil {
@@ -183,6 +186,7 @@ func (z *sizer) idleTunnels(ctx context.Context) (err error) {
 	if z.idle.Tunnels.Opened == 0 {
 		return fmt.Errorf("none of %d tunnels opened: %w", n, causes(z.idle))
 	}
+	z.idleLimit = opened(&z.idle)
 	z.idle.Calls = min(n, z.idle.Tunnels.Opened)
 	z.point(z.idle, idle)
 	return nil
@@ -210,6 +214,7 @@ func (z *sizer) proxyFacts() {
 	if limit := int(idle["max_proc.fd_limit"]); p.Descriptors == 0 {
 		p.Descriptors = limit
 	}
+	p.ReservedDescriptors = int(max(rest["max_squid.fds_reserved"], idle["max_squid.fds_reserved"]))
 	if grown := idle["mean_proc.fds"] - rest["mean_proc.fds"]; grown > 0 && tunnels > 0 {
 		p.TunnelDescriptors, p.IdleDescriptors = grown/tunnels, rest["mean_proc.fds"]
 	}

@@ -30,6 +30,7 @@ type lengths struct {
 	search, logins                 time.Duration // budgets
 	precision                      float64
 	idle                           int // tunnels without traffic to measure
+	patience                       time.Duration
 }
 
 func (c *Sizing) lengths() lengths {
@@ -37,9 +38,9 @@ func (c *Sizing) lengths() lengths {
 		return *c.times
 	}
 	if c.Quick {
-		return lengths{3 * time.Second, 3 * time.Second, 5 * time.Second, 3 * time.Second, 50 * time.Second, 22 * time.Second, 0.05, 200}
+		return lengths{3 * time.Second, 3 * time.Second, 5 * time.Second, 3 * time.Second, 50 * time.Second, 22 * time.Second, 0.05, 200, 5 * time.Second}
 	}
-	return lengths{10 * time.Second, 5 * time.Second, 15 * time.Second, 8 * time.Second, 5 * time.Minute, time.Minute, 0.04, 400}
+	return lengths{10 * time.Second, 5 * time.Second, 15 * time.Second, 8 * time.Second, 5 * time.Minute, time.Minute, 0.04, 400, 10 * time.Second}
 }
 
 // A sizer is one execution of Size.
@@ -54,8 +55,10 @@ type sizer struct {
 	steady  []measure.Objective // that calls which are up are judged by
 	opening []measure.Objective // that tunnels which open are judged by
 	idle    measure.Step        // idle tunnels
-	points  []sizing.Point
-	mix     *measure.Validation
+	// idleLimit is how many idle tunnels opened, if more were wanted.
+	idleLimit int
+	points    []sizing.Point
+	mix       *measure.Validation
 }
 
 // Size searches what the proxy carries, fits what it costs, and answers how many proxies the demand
@@ -133,10 +136,17 @@ func (z *sizer) special(ctx context.Context, p loadgen.Profile, s loadgen.Step) 
 	if err != nil {
 		return measure.Step{}, err
 	}
+	s.SetupTime = z.patience()
 	got, err := z.measure(ctx, g, s, nil)
 	g.Close()
 	settle(ctx)
 	return got, err
+}
+
+// patience is how long one set-up may take: more than any objective for it, and enough for a queue before
+// a slow proxy. One that has no descriptors left answers nobody, and each step would wait for that.
+func (z *sizer) patience() time.Duration {
+	return min(30*time.Second, max(z.times.patience, 10*z.dialed))
 }
 
 // settle gives the proxy time to see that tunnels have ended.
@@ -149,7 +159,11 @@ func settle(ctx context.Context) {
 
 // evidence is what a search saw where it ended; amount is what was searched.
 func (z *sizer) evidence(steps []*measure.Step, f sizing.Found, amount func(*measure.Step) int) sizing.Evidence {
-	e := sizing.Evidence{Cores: z.Proxy.Cores, Void: f.AtLeast}
+	e := sizing.Evidence{Cores: z.Proxy.Cores, Shared: z.Proxy.SharedCores, Void: f.AtLeast && f.Fails == 0}
+	least := f.Limit
+	if !e.Void {
+		least = f.Fails
+	}
 	if len(z.Watches) > 0 {
 		e.CPUs = z.record.Conditions.CPUs
 	}
@@ -157,7 +171,7 @@ func (z *sizer) evidence(steps []*measure.Step, f sizing.Found, amount func(*mea
 		if e.Rest == nil || amount(s) < amount(e.Rest) {
 			e.Rest = s
 		}
-		ended := f.Limit > 0 && amount(s) >= f.Limit && s.Verdict != measure.Pass && f.AtLeast == (s.Verdict == measure.Void)
+		ended := least > 0 && amount(s) >= least && s.Verdict != measure.Pass && e.Void == (s.Verdict == measure.Void)
 		if ended && (e.Failed == nil || amount(s) > amount(e.Failed)) {
 			e.Failed = s
 		}

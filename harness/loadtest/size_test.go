@@ -13,7 +13,7 @@ import (
 )
 
 // brief are lengths for known answers that do not need long to show.
-var brief = &lengths{time.Second, 400 * time.Millisecond, 500 * time.Millisecond, 500 * time.Millisecond, 30 * time.Second, 2 * time.Second, 0.1, 10}
+var brief = &lengths{time.Second, 400 * time.Millisecond, 500 * time.Millisecond, 500 * time.Millisecond, 30 * time.Second, 2 * time.Second, 0.1, 10, 5 * time.Second}
 
 // A proxy that accepts ten tunnels carries ten calls, and that is what gives way. (The known answers that
 // must be exact are internal/knownanswers.)
@@ -30,7 +30,10 @@ func TestSizeTunnels(t *testing.T) {
 	s := r.Size
 	// On a machine that others keep busy tunnels may end so late that fewer than ten are free.
 	if s.Capacity < 7 || s.Capacity > 10 || s.GaveWay != sizing.Tunnels || s.AtLeast || r.Verdict != measure.Pass {
-		t.Errorf("capacity %d (%s), gave way %q because %q, verdict %s; want 10 by %q", s.Capacity, s.Confirmed, s.GaveWay, s.Why, r.Verdict, sizing.Tunnels)
+		for _, step := range r.Steps {
+			t.Logf("%s: %s, opened %d of %d, %v, %v", step.Name, step.Verdict, step.Tunnels.Opened, step.Tunnels.Wanted, step.Tunnels.Causes, step.Reasons)
+		}
+		t.Fatalf("capacity %d (%s), gave way %q because %q, verdict %s; want 10 by %q", s.Capacity, s.Confirmed, s.GaveWay, s.Why, r.Verdict, sizing.Tunnels)
 	}
 	if want := (100+s.Capacity-1)/s.Capacity + 1; s.Proxies != want || s.Binding != sizing.MeasuredCapacity {
 		t.Errorf("%d proxies by %s, want %d for 70 calls: %s", s.Proxies, s.Binding, want, s.Sentence)

@@ -17,6 +17,7 @@ func (z *sizer) searchCalls(ctx context.Context) error {
 		First: firstCalls, Most: z.Most, StepSeconds: z.times.step.Seconds(), ConfirmSeconds: z.times.confirm.Seconds(), Seconds: z.times.search.Seconds(),
 		Precision: z.times.precision, Quick: z.Quick,
 	})
+	search.Hint(z.idleLimit)
 	for req, more := search.Next(); more; req, more = search.Next() {
 		begun := time.Now()
 		s, err := z.tryCalls(ctx, req)
@@ -24,9 +25,20 @@ func (z *sizer) searchCalls(ctx context.Context) error {
 			return err
 		}
 		search.Report(req, s.Verdict, time.Since(begun).Seconds())
+		if n := opened(s); n > 0 {
+			search.Hint(n)
+		}
 	}
 	z.Proxy.Capacity = search.Result()
 	return z.endCalls(ctx)
+}
+
+// opened is how many calls are up where more were wanted, else 0.
+func opened(s *measure.Step) int {
+	if s.Verdict == measure.Void || s.Tunnels.Opened >= s.Tunnels.Wanted {
+		return 0
+	}
+	return s.Calls - (s.Tunnels.Wanted - s.Tunnels.Opened)
 }
 
 // endCalls also waits until the proxy has seen it: its tunnels would count against those that follow.
@@ -40,7 +52,7 @@ func (z *sizer) endCalls(ctx context.Context) error {
 // waits in their tunnels would count against the next.
 func (z *sizer) tryCalls(ctx context.Context, req sizing.StepRequest) (*measure.Step, error) {
 	s, err := z.step(ctx, loadgen.Step{
-		Name: fmt.Sprintf("%s: %d calls", req.Kind, req.Calls), Kind: req.Kind, Calls: req.Calls, Duration: seconds(req.Seconds),
+		Name: fmt.Sprintf("%s: %d calls", req.Kind, req.Calls), Kind: req.Kind, Calls: req.Calls, Duration: seconds(req.Seconds), SetupTime: z.patience(),
 	}, z.base)
 	if err != nil {
 		return nil, err

@@ -119,6 +119,9 @@ func (z *sizer) loginsFound(f sizing.Found) {
 	e := z.evidence(z.logins, f, offeredLogins)
 	e.Logins = true
 	p.HelperSeconds = phaseMedian(e.Rest, "connect")
+	if p.Helpers == 0 {
+		p.Helpers = sizing.Helpers(e.Rest)
+	}
 	p.Logins = float64(f.Calls) * s.Seconds / (s.Seconds + max(0, s.Figures[ConnectP95]/1000-p.HelperSeconds))
 	p.LoginsAtLeast = f.AtLeast
 	for _, s := range z.logins {

@@ -25,7 +25,8 @@ type Evidence struct {
 	Failed *measure.Step // the step that did not pass with the largest load; nil: all passed
 	Rest   *measure.Step // the one with the smallest load, to compare with; may be Failed itself
 	Void   bool          // Failed says nothing against the proxy
-	Cores  float64       // that the proxy can use; 0: not known
+	Cores  float64       // that the proxy's process can use; 0: not known
+	Shared float64       // that it and its helpers can use together; 0: as many as there are
 	CPUs   int           // of this machine, if the proxy runs on it; else 0
 	Logins bool          // tunnels per second were searched, not calls
 }
@@ -54,25 +55,40 @@ func GaveWay(e Evidence) (name string, why []string) {
 		return name, append(why, more...)
 	}
 	used, known := proxyCores(f)
-	if e.Logins { // helpers are processes of their own, and have cores of their own
-		used = f.Figures["mean_proc.cpu_cores"]
-	}
 	if known {
 		why = append(why, fmt.Sprintf("the proxy took %.2f cores, its helpers %.2f", f.Figures["mean_proc.cpu_cores"], f.Figures["mean_proc.helpers_cpu_cores"]))
 	}
 	switch share, offered := carried(f); {
-	case known && e.Cores > 0 && used >= full*e.Cores:
+	case known && e.Shared > 0 && used >= full*e.Shared:
+		return CPU, append(why, fmt.Sprintf("all of them together can use %.3g", e.Shared))
+	case known && e.Cores > 0 && e.ownCores(used) >= full*e.Cores:
 		return CPU, append(why, fmt.Sprintf("it can use %.3g", e.Cores))
 	case busy(e):
 		return TheMachine, append(why, busyWords(e))
-	case e.Logins:
-		return HelperQueue, append(why, "CONNECTs wait"+ifKnown(known, ", though there is CPU left"))
+	case e.Logins && helpersIdle(f):
+		return Unexplained, append(why, "it is not for Squid's helpers that CONNECTs wait")
+	case e.Logins && !connectsWait(f):
+		return Unexplained, append(why, "CONNECTs take less than half of the time in which a tunnel and what is behind it are set up")
+	case e.Logins, helpersWait(f) && len(unanswered(f)) > 0:
+		why = append(why, "CONNECTs wait"+ifKnown(known, ", though there is CPU left"))
+		return HelperQueue, append(why, helperWords(f)...)
+	case len(unanswered(f)) > 0:
+		return Tunnels, append(why, unanswered(f)...)
 	case share < 0.97:
 		return Throughput, append(why, fmt.Sprintf("of %.1f Mbit/s offered (payload, both ways) %.1f went through while it lasted%s", offered, share*offered, ifKnown(known, ", and there is CPU left")))
 	case known:
 		return DelayOnly, append(why, fmt.Sprintf("with %d calls the proxy adds %.1f ms at the median", e.Rest.Calls, e.Rest.Figures["added_p50_ms"]))
 	}
 	return delayUnknown(e, why)
+}
+
+// ownCores is what counts against the proxy's own cores. Helpers are processes of their own, and have
+// cores of their own; while calls are up they have nothing to do.
+func (e *Evidence) ownCores(used float64) float64 {
+	if e.Logins {
+		return e.Failed.Figures["mean_proc.cpu_cores"]
+	}
+	return used
 }
 
 // busy tells that this machine had nothing left.
@@ -105,21 +121,113 @@ func refusal(s *measure.Step) (string, []string) {
 	if share, known := s.Figures["opened_share"]; !known || share >= 0.999 {
 		return "", nil
 	}
-	var refused []string
-	for _, cause := range slices.Sorted(maps.Keys(s.Tunnels.Causes)) {
-		if !strings.HasPrefix(cause, "the proxy answers") && !strings.Contains(cause, "refused") {
-			continue
-		}
-		refused = append(refused, fmt.Sprintf("%d times: %s", s.Tunnels.Causes[cause], cause))
+	refused := causes(s, func(cause string) bool {
+		return strings.HasPrefix(cause, "the proxy answers") || strings.Contains(cause, "refused")
+	})
+	if words := outOfDescriptors(s); words != "" {
+		return DescriptorLimit, append(append(refused, unanswered(s)...), words)
 	}
-	fds, limit := s.Figures["max_proc.fds"], s.Figures["max_proc.fd_limit"]
-	switch {
-	case limit > 0 && fds >= 0.97*limit:
-		return DescriptorLimit, append(refused, fmt.Sprintf("the proxy has %.0f of %.0f descriptors", fds, limit))
-	case len(refused) > 0:
+	if len(refused) > 0 {
 		return Tunnels, refused
 	}
 	return "", nil
+}
+
+// unanswered are the tunnels that the proxy said nothing about: it accepts no connection, or leaves a
+// CONNECT waiting.
+func unanswered(s *measure.Step) []string {
+	return causes(s, func(cause string) bool {
+		return strings.HasPrefix(cause, "proxy, ") && strings.HasSuffix(cause, ": time-out")
+	})
+}
+
+func causes(s *measure.Step, of func(cause string) bool) (words []string) {
+	for _, cause := range slices.Sorted(maps.Keys(s.Tunnels.Causes)) {
+		if of(cause) {
+			words = append(words, fmt.Sprintf("%d times: %s", s.Tunnels.Causes[cause], cause))
+		}
+	}
+	return words
+}
+
+// outOfDescriptors says that the proxy has used its descriptors. Squid stops to accept connections when
+// what is left is no more than its reserve, a hundred or a quarter of the limit, if that is less.
+func outOfDescriptors(s *measure.Step) string {
+	fds, limit := s.Figures["max_proc.fds"], s.Figures["max_proc.fd_limit"]
+	if limit == 0 {
+		fds, limit = s.Figures["max_squid.fds_in_use"], s.Figures["max_squid.fd_limit"]
+	}
+	reserve, known := s.Figures["max_squid.fds_reserved"]
+	words := fmt.Sprintf("the proxy has %.0f of %.0f descriptors", fds, limit)
+	switch {
+	case limit == 0:
+		return ""
+	case fds >= 0.97*limit:
+		return words
+	case known && fds >= 0.97*limit-reserve:
+		return fmt.Sprintf("%s, and accepts nobody when no more than %.0f are left", words, reserve)
+	case len(unanswered(s)) > 0 && fds >= 0.97*limit-min(100, limit/4):
+		return words + ", and does not answer; Squid keeps up to a quarter of them, at most 100, in reserve"
+	}
+	return ""
+}
+
+// schemes are those that Squid's cache manager tells the helpers of.
+var schemes = []string{"basic", "digest", "ntlm", "negotiate"}
+
+// helpersWait tells that requests waited for helpers, as far as Squid says so.
+func helpersWait(s *measure.Step) bool { return s.Figures["max_squid.helper_queue"] > 0 }
+
+// helpersIdle tells that Squid says that nothing waited for helpers, and some had nothing to do.
+func helpersIdle(s *measure.Step) (idle bool) {
+	for _, scheme := range schemes {
+		if limit := s.Figures["max_squid."+scheme+".limit"]; limit > 0 {
+			idle = true
+			if s.Figures["max_squid."+scheme+".busy"] >= limit {
+				return false
+			}
+		}
+	}
+	return idle && !helpersWait(s)
+}
+
+// connectsWait tells that set-ups spend their time with CONNECT, if that is known.
+func connectsWait(s *measure.Step) bool {
+	var connect, total float64
+	for _, p := range s.Setup {
+		switch p.Name {
+		case "connect":
+			connect = p.Took.Milliseconds(0.5)
+		case "total":
+			total = p.Took.Milliseconds(0.5)
+		}
+	}
+	return connect >= total/2
+}
+
+// helperWords says how busy the helpers were; nothing where that is not known.
+func helperWords(s *measure.Step) (words []string) {
+	for _, scheme := range schemes {
+		busy, limit := s.Figures["max_squid."+scheme+".busy"], s.Figures["max_squid."+scheme+".limit"]
+		if busy == 0 || limit == 0 {
+			continue
+		}
+		words = append(words, fmt.Sprintf("of at most %.0f %s helpers up to %.0f were busy, and up to %.0f requests waited for one; one takes %.0f ms",
+			limit, scheme, busy, s.Figures["max_squid."+scheme+".queue"], s.Figures["mean_squid."+scheme+".service_ms"]))
+	}
+	return words
+}
+
+// Helpers is how many authentication helpers Squid may start of the scheme that is used, 0 if that is
+// not known.
+func Helpers(s *measure.Step) (n int) {
+	most := 0.0
+	for _, scheme := range schemes {
+		if rate := s.Figures["mean_squid."+scheme+".requests_per_s"]; rate > most {
+			n, most = int(s.Figures["max_squid."+scheme+".limit"]), rate
+		}
+	}
+	return n
 }
 
 // proxyCores is the CPU of the proxy with its helpers.

@@ -62,10 +62,16 @@ type Search struct {
 	fails   map[int]int // those that did not pass, the void ones among them
 	voids   map[int]int
 	confirm map[int]*ballot
+	hint    int // see Hint; 0 is none
 	seconds float64
 	steps   int
 	cut     bool // it would have gone on
 }
+
+// Hint names a number that is likely to be the largest that passes, as the number of tunnels that did
+// open where more were wanted. It is tried before others, and so is the next one that counts as larger.
+// If it passes and no larger one does, what is above it needs to fail only once.
+func (s *Search) Hint(n int) { s.hint = n }
 
 // NewSearch begins a search.
 func NewSearch(cfg SearchConfig) *Search {
@@ -124,6 +130,7 @@ type Found struct {
 	Passes, Of int  // the steps that confirm it; 0 of 0: the time was over before
 	AtLeast    bool // the search ended before the proxy did
 	Limit      int  // the smallest number above Calls that did not pass; 0: there is none
+	Fails      int  // the smallest one above Calls that failed, and was not just void; 0: there is none
 	Why        string
 }
 
@@ -144,10 +151,13 @@ func (s *Search) Result() Found {
 	if b := s.confirm[f.Calls]; b != nil {
 		f.Passes, f.Of = b.passes, b.passes+b.fails
 	}
-	f.Limit = s.above(f.Calls)
+	f.Limit, f.Fails = s.above(f.Calls, false), s.above(f.Calls, true)
 	switch {
 	case f.Limit > 0 && s.onlyVoid(f.Limit):
 		f.AtLeast, f.Why = true, fmt.Sprintf("%d %s could not be judged", f.Limit, s.cfg.Unit)
+		if f.Fails > 0 {
+			f.Why += fmt.Sprintf(", %d did not pass", f.Fails)
+		}
 	case f.Limit > 0:
 		f.Why = fmt.Sprintf("%d %s did not pass", f.Limit, s.cfg.Unit)
 	case f.Calls >= s.cfg.Most:

@@ -23,7 +23,10 @@ func passIf(ok bool) measure.Verdict {
 }
 
 func search(cfg SearchConfig, proxy simulated) (Found, []StepRequest) {
-	s := NewSearch(cfg)
+	return runSearch(NewSearch(cfg), proxy)
+}
+
+func runSearch(s *Search, proxy simulated) (Found, []StepRequest) {
 	times := make(map[int]int)
 	var asked []StepRequest
 	for req, more := s.Next(); more; req, more = s.Next() {
@@ -69,6 +72,12 @@ func TestSearch(t *testing.T) {
 			}
 			return measure.Pass
 		}, 57, 60, true, "could not be judged", 20},
+		{"the generator is weaker, but the proxy was seen to fail", SearchConfig{}, func(calls, _ int, _ string) measure.Verdict {
+			if calls > 64 && calls < 100 {
+				return measure.Void
+			}
+			return passIf(calls <= 64)
+		}, 62, 64, true, "could not be judged, 128 did not pass", 20},
 		{"a void step is tried again", SearchConfig{}, func(calls, times int, _ string) measure.Verdict {
 			if times == 0 && calls < 100 {
 				return measure.Void
@@ -95,6 +104,29 @@ func TestSearch(t *testing.T) {
 				t.Errorf("confirmed %s", f.Confirmed())
 			}
 		})
+	}
+}
+
+// A good hint makes a search short, and a bad one costs a few steps.
+func TestHint(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		hint, capacity int
+		low, high      int // of the result
+		steps          int // at most
+	}{
+		{"right", 92, 92, 92, 92, 10},
+		{"too low", 92, 500, 475, 500, 20},
+		{"too high", 92, 30, 29, 30, 20},
+		{"one too many", 92, 91, 88, 91, 15},
+		{"below the first", 3, 3, 3, 3, 10},
+	} {
+		s := NewSearch(SearchConfig{})
+		s.Hint(c.hint)
+		f, asked := runSearch(s, carries(c.capacity))
+		if f.Calls < c.low || f.Calls > c.high || f.AtLeast || f.Passes < quorum || len(asked) > c.steps {
+			t.Errorf("%s: found %+v by %d steps %v; want %d to %d by %d at most", c.name, f, len(asked), asked, c.low, c.high, c.steps)
+		}
 	}
 }
 

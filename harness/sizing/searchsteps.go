@@ -1,6 +1,9 @@
 package sizing
 
-import "math"
+import (
+	"cmp"
+	"math"
+)
 
 // decide says what to measure, from nothing but what has been measured.
 func (s *Search) decide() (StepRequest, bool) {
@@ -23,20 +26,30 @@ func (s *Search) probe(low, high int) int {
 	case high == 0: // the rise
 		for n := range s.fails {
 			if n > low { // failed once; it decides whether the rise is over
-				return n
+				return cmp.Or(s.aim(low, n), n)
 			}
 		}
 		if low == 0 {
-			return s.cfg.First
+			return smaller(s.hint, s.cfg.First)
 		}
 		if low < s.cfg.Most {
-			return min(2*low, s.cfg.Most)
+			return smaller(s.aim(low, high), min(2*low, s.cfg.Most))
 		}
 		return 0
 	case high-low > s.gap(low):
-		return low + (high-low)/2
+		return cmp.Or(s.aim(low, high), low+(high-low)/2)
 	case s.fails[high] == 1 && !s.cfg.Quick:
 		return high
+	}
+	return 0
+}
+
+// aim is the number between low and high (0: none) that the hint leads to, 0 if it leads to none.
+func (s *Search) aim(low, high int) int {
+	for _, n := range []int{s.hint, s.hint + s.gap(s.hint)} {
+		if s.hint > 0 && n > low && (high == 0 || n < high) {
+			return n
+		}
 	}
 	return 0
 }
@@ -55,7 +68,7 @@ func (s *Search) low() (low int) {
 }
 
 // high is the smallest number above low that has failed, 0 if none has. During the rise, when there is
-// no larger one that has failed twice, it takes two failures.
+// no larger one that has failed twice, it takes two failures, or a hint that holds.
 func (s *Search) high() int {
 	low, once, twice := s.low(), 0, 0
 	for n, count := range s.fails {
@@ -67,7 +80,7 @@ func (s *Search) high() int {
 			twice = smaller(twice, n)
 		}
 	}
-	if twice == 0 {
+	if twice == 0 && !(s.hint > 0 && low >= s.hint && low < s.hint+s.gap(s.hint)) {
 		return 0
 	}
 	return once
@@ -155,15 +168,15 @@ func (s *Search) unrefuted() (n int) {
 	return n
 }
 
-// above is the smallest number that failed above n, 0 if none did.
-func (s *Search) above(n int) (least int) {
+// above is the smallest number above n that did not pass, or that truly failed; 0 if there is none.
+func (s *Search) above(n int, truly bool) (least int) {
 	for calls := range s.fails {
-		if calls > n {
+		if calls > n && !(truly && s.onlyVoid(calls)) {
 			least = smaller(least, calls)
 		}
 	}
 	for calls, b := range s.confirm {
-		if calls > n && b.failed() {
+		if calls > n && b.failed() && !(truly && s.onlyVoid(calls)) {
 			least = smaller(least, calls)
 		}
 	}

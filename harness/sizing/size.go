@@ -31,9 +31,12 @@ type Proxy struct {
 
 	Model *Model
 	Cores float64 // that the proxy can use
+	// SharedCores are what it and its helpers can use together, by a quota; 0: as many as there are.
+	SharedCores float64
 
 	Memory, TunnelMemory, IdleMemory float64 // bytes
 	Descriptors                      int     // that its process may have
+	ReservedDescriptors              int     // of them, which Squid does not give to clients
 	TunnelDescriptors                float64 // default 2: one to each side
 	IdleDescriptors                  float64
 	AddressPairs                     int     // source addresses times addresses of the TURN server. Default 1
@@ -127,8 +130,8 @@ func (p *Proxy) constraints(d measure.Demand) (list []measure.Constraint) {
 		add(measure.Constraint{Name: MemoryLimit, Unit: "MB", PerProxy: p.Memory / 1e6, Needed: tunnels * p.TunnelMemory / 1e6,
 			Basis: fmt.Sprintf("measured: %.0f KB per idle tunnel, %.0f MB at rest; the kernel's socket buffers are not in it", p.TunnelMemory/1e3, p.IdleMemory/1e6)}, p.IdleMemory/1e6)
 	}
-	add(measure.Constraint{Name: DescriptorLimit, Unit: "descriptors", PerProxy: float64(p.Descriptors), Needed: tunnels * p.TunnelDescriptors,
-		Basis: fmt.Sprintf("%.3g per tunnel, %.0f at rest", p.TunnelDescriptors, p.IdleDescriptors)}, p.IdleDescriptors)
+	add(measure.Constraint{Name: DescriptorLimit, Unit: "descriptors", PerProxy: float64(p.Descriptors - p.ReservedDescriptors), Needed: tunnels * p.TunnelDescriptors,
+		Basis: fmt.Sprintf("%.3g per tunnel, %.0f at rest%s", p.TunnelDescriptors, p.IdleDescriptors, p.reserve())}, p.IdleDescriptors)
 	add(measure.Constraint{Name: PortLimit, Unit: "tunnels", PerProxy: float64(p.AddressPairs) * PortsPerPair, Needed: tunnels,
 		Basis: fmt.Sprintf("%d ports per pair of addresses (Linux's default range), %d pairs", PortsPerPair, p.AddressPairs)}, 0)
 	add(measure.Constraint{Name: BitRate, Unit: "Mbit/s", PerProxy: p.LinkMbps, Needed: float64(d.Concurrent) * p.Mbps * frameOverhead,
@@ -137,6 +140,13 @@ func (p *Proxy) constraints(d measure.Demand) (list []measure.Constraint) {
 		add(c, 0)
 	}
 	return list
+}
+
+func (p *Proxy) reserve() string {
+	if p.ReservedDescriptors == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; of %d that it may have it keeps %d in reserve", p.Descriptors, p.ReservedDescriptors)
 }
 
 // frameOverhead is what TCP/IP, TLS and ChannelData add to payload, for packets of about 900 bytes.
@@ -258,16 +268,18 @@ func (p *Proxy) sentence(s measure.Size) string {
 		fewer, least = " or fewer", "at least "
 	}
 	return fmt.Sprintf("%s need %d proxies%s like this one, one of them spare. What decides is %s. One proxy carries %s%d calls of %s within the objectives (%s); %s.",
-		demandWords(s.Demand), s.Proxies, fewer, p.decides(s), least, s.Capacity, p.Profile, confirmedWords(p.Capacity), endWords(s))
+		demandWords(s.Demand), s.Proxies, fewer, p.decides(s), least, s.Capacity, p.Profile, confirmedWords(p.Capacity), p.endWords(s))
 }
 
 // endWords says why one proxy is not said to carry more.
-func endWords(s measure.Size) string {
+func (p *Proxy) endWords(s measure.Size) string {
 	switch {
 	case s.GaveWay == searchEnded:
 		return "the search ended before anything gave way"
-	case s.AtLeast:
+	case s.AtLeast && (s.GaveWay == TheGenerator || s.GaveWay == TheMachine):
 		return "what gave way then was not the proxy but " + s.GaveWay
+	case s.AtLeast:
+		return fmt.Sprintf("with %d calls what gives way is %s, and what is between could not be judged", p.Capacity.Fails, s.GaveWay)
 	}
 	return "what gives way then is " + s.GaveWay
 }
