@@ -59,7 +59,7 @@ func TestCheckFinds(t *testing.T) {
 		{"SOCKS", answer("SOCKS localhost:1080"), nil, "find.socks-only", "SOCKS localhost:1080"},
 		{"nonsense", answer("localhost:8080"), nil, "pac.nothing-usable", "line 2"},
 		{"throws", file("\nhost.x.y;"), nil, "pac.script-error", "line 3"},
-		{"loop", file("for (var i = 0; ; ) i++;"), []string{"--timeout", "500ms"}, "pac.stopped", "within 500ms"},
+		{"loop", file("for (var i = 0; ; ) i++;"), []string{"--timeout", "500ms"}, "pac.stopped", "verdict: fails at find proxy"},
 		{"page", place(server.URL + "/proxy.pac"), nil, "pac.not-javascript", "web page"},
 		{"absent", place("/no/such.pac"), nil, "pac.not-fetched", "no such file"},
 		{"too large", file(strings.Repeat(" ", 2<<20)), nil, "pac.too-large", "1048576"},
