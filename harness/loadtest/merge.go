@@ -67,6 +67,7 @@ func (m *merger) steps(r *measure.Record) error {
 			return err
 		}
 		judge(&s, baseline, r.Objectives)
+		excuse(&s, r.Objectives, r.Conditions.CPUs)
 		r.Steps = append(r.Steps, s)
 		if s.Direct {
 			baseline = &s

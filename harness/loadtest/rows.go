@@ -60,16 +60,20 @@ func (w *rows) now(s loadgen.Step, g Load) {
 
 func (w *rows) look(ctx context.Context) {
 	defer close(w.done)
+	begun := time.Now()
 	tick := time.NewTicker(rowEvery)
 	defer tick.Stop()
 	var before int64
 	for {
+		ready := time.Since(begun)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
+		late := lateBy(ready, time.Since(begun), rowEvery)
 		values := w.sample(ctx)
+		values[rowLate] = measure.Milliseconds(late)
 		w.mu.Lock()
 		live, from := w.live, w.from
 		w.mu.Unlock()
@@ -92,6 +96,13 @@ func (w *rows) look(ctx context.Context) {
 	}
 }
 
+// lateBy is how much later than the next tick somebody woke up who was ready for it. One that was ready
+// late, since it had to do, missed that tick, and waited for none.
+func lateBy(ready, woken, every time.Duration) time.Duration {
+	next := (ready + every - 1) / every * every
+	return max(0, woken-max(next, every))
+}
+
 // sample asks all watches at once; one that does not answer in time is left out of the row.
 func (w *rows) sample(ctx context.Context) map[string]float64 {
 	ctx, cancel := context.WithTimeout(ctx, rowEvery*9/10)
@@ -99,7 +110,7 @@ func (w *rows) sample(ctx context.Context) map[string]float64 {
 	values := make(map[string]float64)
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	for _, watch := range w.run.Watches {
+	for _, watch := range w.watches() {
 		all.Go(func() {
 			got, err := watch.Sample(ctx)
 			mu.Lock()
@@ -114,6 +125,13 @@ func (w *rows) sample(ctx context.Context) map[string]float64 {
 	}
 	all.Wait()
 	return values
+}
+
+func (w *rows) watches() []Watch {
+	if w.run.machine == nil {
+		return w.run.Watches
+	}
+	return append(slices.Clone(w.run.Watches), w.run.machine)
 }
 
 // cannot keeps what could not be known, each once.

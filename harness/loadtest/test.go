@@ -54,6 +54,10 @@ type Test struct {
 	// Loads makes what offers the calls, on the way under test or the direct one. Default is Generator.
 	Loads func(direct bool) (Load, error)
 
+	// AnyMachine lets steps fail, and baselines stand, also while this machine stood still or others took
+	// its CPU: for tests, which run beside others.
+	AnyMachine bool
+
 	// AbortOnFail ends the run at the first step that breaks an objective.
 	AbortOnFail bool
 
@@ -111,6 +115,7 @@ type run struct {
 	direct  Load
 	proxied Load
 	dialed  time.Duration // what the first tunnel took
+	machine Watch         // of who takes this machine's CPU
 	rows    *rows
 	keeper  *keeper
 
@@ -176,8 +181,15 @@ func (t *Test) begin(ctx context.Context) (*run, error) {
 		r.close()
 		return r, err
 	}
+	var unknown string
+	if !r.AnyMachine {
+		r.machine, unknown = r.watchOthers(ctx)
+	}
 	r.rows = startRows(r)
 	r.doubts()
+	if unknown != "" {
+		r.rows.cannot(unknown)
+	}
 	if r.Checkpoint != nil {
 		r.keeper = startKeeper(r)
 	}
@@ -289,6 +301,9 @@ func (r *run) measure(ctx context.Context, g Load, s loadgen.Step, baseline *mea
 	judge(&got, baseline, r.Objectives)
 	stop(&got)
 	r.rows.summarise(&got)
+	if !r.AnyMachine {
+		excuse(&got, r.Objectives, r.record.Conditions.CPUs)
+	}
 	r.change(func() {
 		r.current = nil
 		if got.Seconds > 0 {
