@@ -55,6 +55,10 @@ func takeOver(c *turntcp.Client, nc net.Conn, bytes *atomic.Uint64, buf []byte) 
 	if err != nil {
 		return nil, err
 	}
+	// A server would wait for a load that is held up, and drop what becomes old.
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, peerBuffer) // where we are root
+	})
 	go n.read(raw)
 	return n, nil
 }
