@@ -110,8 +110,12 @@ func (c *labCmd) Run(ctx context.Context, std stdio) (err error) {
 			io.Copy(io.Discard, std.in)
 		}()
 	}
-	<-ctx.Done()
-	return nil
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-l.Died():
+		return err
+	}
 }
 
 // tell says what is running.

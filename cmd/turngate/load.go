@@ -52,6 +52,7 @@ type target struct {
 	note   string
 	probes probeFlags
 	close  func() error
+	died   func(context.Context) error // loadtest.Test.Died
 
 	flags     proxyFlags // what the dialer was made of
 	turnCA    string
@@ -114,11 +115,33 @@ func (f *pathFlags) labTarget(ctx context.Context) (*target, error) {
 	if err != nil {
 		return nil, errors.Join(err, proxies.Close())
 	}
-	t := &target{close: func() error { return errors.Join(proxies.Close(), server.Close()) }, generator: f.generatorFlags}
+	t := &target{close: func() error { return errors.Join(proxies.Close(), server.Close()) }, died: labDied(proxies, server), generator: f.generatorFlags}
 	if err := f.fromLab(ctx, t, proxies, server, scheme); err != nil {
 		return nil, errors.Join(err, t.close())
 	}
 	return t, nil
+}
+
+// labDied returns what waits for the end of one of the lab's processes that was not to be.
+func labDied(proxies, server *child.Lab) func(context.Context) error {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		found := make(chan error, 2)
+		for lab, what := range map[*child.Lab]error{proxies: errors.New("the proxy has died"), server: loadtest.ErrServerDied} {
+			go func() { // ends with ctx at the latest
+				if err := lab.Died(ctx); err != nil {
+					found <- fmt.Errorf("%w: %w", what, err)
+				}
+			}()
+		}
+		select {
+		case err := <-found:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func (f *pathFlags) fromLab(ctx context.Context, t *target, proxies, server *child.Lab, scheme string) error {
@@ -155,7 +178,7 @@ func (t *target) test(profile loadgen.Profile, objectives []measure.Objective, s
 	t.dialer.ALPN = []string{"stun.turn"}
 	lt = &loadtest.Test{
 		Version: version(), Note: t.note, Proxied: loadtest.Way(t.dialer, t.turn), Direct: loadtest.Way(nil, t.turn), TURN: t.turn,
-		Path: t.path, Profile: profile, Objectives: objectives, Seed: seed,
+		Path: t.path, Profile: profile, Objectives: objectives, Seed: seed, Died: t.died,
 	}
 	if seed == 0 {
 		lt.Seed = rand.Uint64()

@@ -43,7 +43,8 @@ type Lab struct {
 	Logs func(io.Writer)
 
 	pki      *pki
-	embedded *embedded // nil in a real lab
+	embedded *embedded    // nil in a real lab
+	died     <-chan error // of a real lab
 	closers  []func() error
 }
 
@@ -105,6 +106,10 @@ func (l *Lab) Close() error {
 	l.closers = nil
 	return errors.Join(errs...)
 }
+
+// Died gets how a program of a real lab ended that was not to, with the end of its log. Nothing comes of
+// other labs.
+func (l *Lab) Died() <-chan error { return l.died }
 
 func (l *Lab) onClose(f func() error) { l.closers = append(l.closers, f) }
 

@@ -68,6 +68,7 @@ func (l *Lab) startStack(ctx context.Context, c Config, parts []string) error {
 		return err
 	}
 	l.onClose(s.Close)
+	l.died = s.Died()
 	l.Realm, l.RefusedPort, l.Logs = realstack.Realm, realstack.RefusedPort, s.Logs
 	if err := l.adoptRealm(ctx, s); err != nil {
 		return err

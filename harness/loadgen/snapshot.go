@@ -9,6 +9,7 @@ import (
 // A Snapshot is what a live view shows of the step under way.
 type Snapshot struct {
 	Calls, Opening, Lost int
+	Live                 int            // of Calls: those that nobody has ended
 	Failed               map[string]int // tunnels that did not open or were lost, by cause
 	Sockets              Sockets
 
@@ -21,7 +22,7 @@ type Snapshot struct {
 
 // Add adds the figures of another part.
 func (s *Snapshot) Add(o Snapshot) {
-	s.Calls, s.Opening, s.Lost = s.Calls+o.Calls, s.Opening+o.Opening, s.Lost+o.Lost
+	s.Calls, s.Opening, s.Lost, s.Live = s.Calls+o.Calls, s.Opening+o.Opening, s.Lost+o.Lost, s.Live+o.Live
 	s.Scheduled, s.Sent, s.Received = s.Scheduled+o.Scheduled, s.Sent+o.Sent, s.Received+o.Received
 	s.Judged, s.Good = s.Judged+o.Judged, s.Good+o.Good
 	s.Sockets.Add(o.Sockets)
@@ -37,6 +38,11 @@ func (g *Generator) Snapshot() Snapshot {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s.Calls, s.Lost = len(g.calls), len(g.lost)
+	for _, c := range g.calls {
+		if c.died == nil {
+			s.Live++
+		}
+	}
 	for k, v := range g.causes {
 		s.Failed[k] = v
 	}

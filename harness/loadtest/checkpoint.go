@@ -60,7 +60,7 @@ func (r *run) change(f func()) {
 // its last one.
 func (r *run) soFar() measure.Record {
 	c := r.measuring()
-	step, counted := c.soFar(r.start, r.rows)
+	step, counted := c.soFar(r)
 	record, now := r.copied()
 	if counted && c == now { // else it has ended meanwhile, and is there
 		record.Steps = append(record.Steps, step)
@@ -80,7 +80,7 @@ func (r *run) measuring() *current {
 }
 
 // soFar is what the step has measured, judged as if it ended now.
-func (c *current) soFar(start time.Time, rows *rows) (measure.Step, bool) {
+func (c *current) soFar(r *run) (measure.Step, bool) {
 	if c == nil {
 		return measure.Step{}, false
 	}
@@ -88,9 +88,12 @@ func (c *current) soFar(start time.Time, rows *rows) (measure.Step, bool) {
 	if !counted {
 		return s, false
 	}
-	s.Start += c.load.Epoch().Sub(start).Seconds()
+	s.Start += c.load.Epoch().Sub(r.start).Seconds()
 	judge(&s, c.baseline, c.objectives)
-	rows.summarise(&s)
+	r.rows.summarise(&s)
+	if !r.AnyMachine {
+		excuse(&s, c.objectives, r.record.Conditions.CPUs)
+	}
 	return s, true
 }
 

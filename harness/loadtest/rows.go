@@ -27,6 +27,7 @@ type rows struct {
 	seen    int
 	unknown []string
 	live    Live // what is being run
+	last    Live // what was seen last
 	from    Load
 }
 
@@ -90,6 +91,9 @@ func (w *rows) look(ctx context.Context) {
 		}
 		live.Elapsed, live.InStep, live.Snapshot, live.Values = time.Since(w.run.start), time.Since(live.began), s, values
 		w.add(measure.Row{At: live.Elapsed.Seconds(), Values: values})
+		w.mu.Lock()
+		w.last = live
+		w.mu.Unlock()
 		if w.run.Progress != nil {
 			w.run.Progress(live)
 		}
@@ -101,6 +105,16 @@ func (w *rows) look(ctx context.Context) {
 func lateBy(ready, woken, every time.Duration) time.Duration {
 	next := (ready + every - 1) / every * every
 	return max(0, woken-max(next, every))
+}
+
+// latest is what was seen last of the step under way; without a snapshot if nothing was yet.
+func (w *rows) latest() Live {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.last.Number != w.live.Number {
+		return w.live
+	}
+	return w.last
 }
 
 // sample asks all watches at once; one that does not answer in time is left out of the row.

@@ -75,6 +75,7 @@ func (t *Test) Size(ctx context.Context, c Sizing) (measure.Record, error) {
 	z := &sizer{run: r, Sizing: c, times: c.lengths()}
 	z.steady, z.opening = split(t.Objectives)
 	z.Proxy.Profile, z.Proxy.Mbps, z.Proxy.Writes = t.Profile.Name, t.Profile.Mbps(), writes(t.Profile)
+	ctx = r.ctx
 	err = z.all(ctx)
 	r.seal(ctx)
 	z.conclude()

@@ -65,6 +65,10 @@ type Test struct {
 
 	Watches []Watch // what is looked at once a second besides
 
+	// Died waits until something has ended that the run cannot go on without, and says what; it returns
+	// nil when its context ends. It may be nil.
+	Died func(context.Context) error
+
 	Progress func(Live)         // called once a second; may be nil
 	StepDone func(measure.Step) // called after each step; may be nil
 
@@ -119,6 +123,10 @@ type run struct {
 	rows    *rows
 	keeper  *keeper
 
+	ctx      context.Context // of the run; ends with a death, too
+	end      context.CancelCauseFunc
+	watching sync.WaitGroup // for deaths
+
 	mu      sync.Mutex // of record, while the keeper looks
 	current *current   // what is being measured; nil between steps
 }
@@ -141,8 +149,8 @@ func (t *Test) Load(ctx context.Context, steps []loadgen.Step) (measure.Record, 
 		return r.record, err
 	}
 	defer r.close()
-	err = r.load(ctx, steps)
-	r.finish(ctx)
+	err = r.load(r.ctx, steps)
+	r.finish(r.ctx)
 	if err != nil {
 		r.record.Reasons = append(r.record.Reasons, err.Error())
 	}
@@ -193,6 +201,8 @@ func (t *Test) begin(ctx context.Context) (*run, error) {
 	if r.Checkpoint != nil {
 		r.keeper = startKeeper(r)
 	}
+	r.ctx, r.end = context.WithCancelCause(ctx)
+	r.mourn(r.ctx, r.end)
 	return r, nil
 }
 
@@ -217,6 +227,10 @@ func (t *Test) Generator(direct bool) (*loadgen.Generator, error) {
 }
 
 func (r *run) close() {
+	if r.end != nil {
+		r.end(nil)
+		r.watching.Wait()
+	}
 	for _, g := range []Load{r.direct, r.proxied} {
 		if g != nil {
 			g.Close()
@@ -304,6 +318,9 @@ func (r *run) measure(ctx context.Context, g Load, s loadgen.Step, baseline *mea
 	if !r.AnyMachine {
 		excuse(&got, r.Objectives, r.record.Conditions.CPUs)
 	}
+	if cause := context.Cause(ctx); errors.Is(cause, ErrServerDied) {
+		got.Verdict, got.Reasons = measure.Void, []string{cause.Error()} // whatever failed: it was not the proxy's doing
+	}
 	r.change(func() {
 		r.current = nil
 		if got.Seconds > 0 {
@@ -331,9 +348,15 @@ func (r *run) seal(ctx context.Context) {
 }
 
 func (r *run) interrupted(ctx context.Context) {
-	if r.record.Partial {
-		r.record.Reasons = append(r.record.Reasons, "the run was interrupted: "+context.Cause(ctx).Error())
+	if !r.record.Partial {
+		return
 	}
+	cause := context.Cause(ctx)
+	if dead := (death{}); errors.As(cause, &dead) {
+		r.record.Reasons = slices.Insert(r.record.Reasons, 0, dead.Error())
+		return
+	}
+	r.record.Reasons = append(r.record.Reasons, "the run was interrupted: "+cause.Error())
 }
 
 func (t *Test) conditions() measure.Conditions {

@@ -12,6 +12,7 @@ package child
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,11 +31,12 @@ const closeTimeout = 15 * time.Second
 type Lab struct {
 	lab.Document
 
-	cmd   *exec.Cmd
-	stdin io.Closer
-	done  chan struct{}
-	err   error // how it ended; read after done
-	once  sync.Once
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	stderr firstbytes.Buffer
+	done   chan struct{}
+	err    error // how it ended; read after done
+	once   sync.Once
 }
 
 // Start starts the lab that the arguments of "turngate lab" describe, and waits until it is up. ctx
@@ -45,8 +47,8 @@ func Start(ctx context.Context, args ...string) (*Lab, error) {
 		return nil, err
 	}
 	cmd := exec.Command(program, append([]string{"lab", "--json", "-", "--while-stdin"}, args...)...)
-	var stderr firstbytes.Buffer
-	cmd.Stderr = &stderr
+	l := &Lab{cmd: cmd, done: make(chan struct{})}
+	cmd.Stderr = &l.stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -58,7 +60,7 @@ func Start(ctx context.Context, args ...string) (*Lab, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("a lab in a process of its own: %w", err)
 	}
-	l := &Lab{cmd: cmd, stdin: stdin, done: make(chan struct{})}
+	l.stdin = stdin
 	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
 	described := json.NewDecoder(io.LimitReader(stdout, 1<<20)).Decode(&l.Document)
 	go func() {
@@ -71,7 +73,7 @@ func Start(ctx context.Context, args ...string) (*Lab, error) {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("a lab in a process of its own: %w", context.Cause(ctx))
 		}
-		return nil, fmt.Errorf("a lab in a process of its own: %s", cleaned(stderr.String(), described))
+		return nil, fmt.Errorf("a lab in a process of its own: %s", cleaned(l.stderr.String(), described))
 	}
 	return l, nil
 }
@@ -84,8 +86,20 @@ func cleaned(stderr string, err error) string {
 	return err.Error()
 }
 
-// Done is closed when the process has ended, by Close or by itself.
-func (l *Lab) Done() <-chan struct{} { return l.done }
+// Died waits until the process has ended by itself, and says how, with what it said. It returns nil when
+// ctx ends first.
+func (l *Lab) Died(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-l.done:
+	}
+	text := fmt.Sprintf("process %d of the lab ended by itself: %v", l.cmd.Process.Pid, l.cmd.ProcessState)
+	if said := strings.TrimSpace(l.stderr.String()); said != "" {
+		text += "; it said: " + said
+	}
+	return errors.New(text)
+}
 
 // Close ends the process and waits for it. It may be called twice.
 func (l *Lab) Close() error {

@@ -49,6 +49,7 @@ func (s *Stack) serve(ctx context.Context, name string, n int, configure func(po
 			return nil, err
 		}
 		if err = s.awaitReady(ctx, v, l); err == nil {
+			v.log = l.log
 			s.keep(v)
 			return ports, nil
 		}

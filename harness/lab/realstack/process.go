@@ -65,7 +65,7 @@ func newStack(cfg Config) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Stack{Dir: dir, cfg: cfg, account: who, ports: map[int]bool{}}
+	s := &Stack{Dir: dir, cfg: cfg, account: who, ports: map[int]bool{}, died: make(chan error, 1)}
 	s.reaper, err = startReaper(dir, s.shmPrefix(), who)
 	if err != nil {
 		os.Remove(dir)
@@ -120,6 +120,7 @@ func (s *Stack) run(ctx context.Context, stdin string, env []string, name string
 // A service is a child that stays.
 type service struct {
 	name string
+	log  string // that it writes besides its output, in the Stack's directory of logs
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 	err  error         // how it ended; read after done
@@ -165,9 +166,38 @@ func (v *service) kill() {
 	<-v.done
 }
 
-// keep makes a service that is ready part of the Stack.
+// keep makes a service that is ready part of the Stack, and sees when it ends by itself.
 func (s *Stack) keep(v *service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.services = append(s.services, v)
+	go func() { // until Close ends the service at the latest
+		<-v.done
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.closed {
+			return
+		}
+		select {
+		case s.died <- s.lastWords(v):
+		default: // one has been told of
+		}
+	}()
 }
+
+// lastWords say how a service ended, with the end of its logs.
+func (s *Stack) lastWords(v *service) error {
+	said, _ := os.ReadFile(s.path("log", v.log))
+	out, _ := os.ReadFile(s.path("log", v.name+".out"))
+	if v.log == v.name+".out" {
+		out = nil
+	}
+	text := fmt.Sprintf("%s ended by itself: %v", v.name, v.err)
+	if words := tail(append(said, out...), 400); words != "" {
+		text += "; its log ends with: " + strings.ReplaceAll(words, "\n", " | ")
+	}
+	return errors.New(text)
+}
+
+// Died gets how a part ended that was not to: the first one that does, with the end of its log.
+func (s *Stack) Died() <-chan error { return s.died }

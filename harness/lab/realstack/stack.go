@@ -87,6 +87,7 @@ type Stack struct {
 	account  account
 	launcher *launcher
 	reaper   *reaper
+	died     chan error
 
 	mu       sync.Mutex
 	closed   bool
