@@ -35,7 +35,8 @@ fuzz:
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
 
-# On a machine with nothing else to do; 6 minutes. The first CPU is the servers', the second the load's.
+# On a machine with nothing else to do; 8 minutes, and root for the throttled link. The first CPU is the servers', the second the load's.
 bench-relay: peers
 	go run ./internal/relaybench -rounds $(ROUNDS) -seconds 1 -loads trains,lone
 	go run ./internal/relaybench -rounds $(ROUNDS) -settle 1s -loads idle
+	go run ./internal/relaybench -rounds $(ROUNDS) -seconds 2 -loads throttled
