@@ -39,6 +39,7 @@ func Merge(pieces []Piece) (measure.Record, error) {
 		Format: 1, Command: "load", Seed: first.Record.Seed, Started: m.started, Conditions: first.Record.Conditions, Path: first.Record.Path,
 		Profile: first.Record.Profile, Objectives: unjudged(first.Record.Objectives), Steps: []measure.Step{},
 	}
+	r.Rows = m.rows()
 	if err := m.steps(&r); err != nil {
 		return r, err
 	}
@@ -67,6 +68,8 @@ func (m *merger) steps(r *measure.Record) error {
 			return err
 		}
 		judge(&s, baseline, r.Objectives)
+		summarise(&s, r.Rows)
+		m.pages(&s, i)
 		excuse(&s, r.Objectives, r.Conditions.CPUs)
 		r.Steps = append(r.Steps, s)
 		if s.Direct {
@@ -137,5 +140,4 @@ func (m *merger) beside(r *measure.Record) {
 	}
 	r.Run = strings.Join(runs, "+")
 	r.Conditions.Note = "merged, with the conditions of the first: " + strings.Join(notes, "; ")
-	r.Unknown = append(r.Unknown, "what the probes saw, the rows over time and the pages fetched, of all hosts together: the parts' records have their own")
 }

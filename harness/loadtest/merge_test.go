@@ -136,6 +136,54 @@ func TestMergeJudges(t *testing.T) {
 	}
 }
 
+// What probes and generators saw of each host is there with its part's name, on one time axis; what adds up
+// is there as the sum, and what one host alone saw of the proxy as it is.
+func TestMergeKeepsRows(t *testing.T) {
+	pieces := fourParts()
+	for i := range pieces {
+		r := &pieces[i].Record
+		r.Started = r.Started.Add(time.Duration(i) * 100 * time.Millisecond)
+		for at := range 45 {
+			values := map[string]float64{"calls": 2, "received_pps": 100, "tcp.rtt_ms_mean": float64(i + 1)}
+			if i == 1 {
+				values["proc.cpu_cores"] = 0.5
+			}
+			r.Rows = append(r.Rows, measure.Row{At: float64(at), Values: values})
+		}
+		r.Steps[1].Figures = map[string]float64{WebRate: 5, WebP95: 100 + float64(i)}
+	}
+	pieces[3].Record.Rows = pieces[3].Record.Rows[:30] // it ended early
+	r, err := Merge(pieces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[string]int)
+	before := 0.0
+	for _, row := range r.Rows {
+		if row.At < before {
+			t.Fatalf("a row of %v s after one of %v s", row.At, before)
+		}
+		before = row.At
+		for name, v := range row.Values {
+			seen[name]++
+			if want := map[string]float64{"calls": 8, "received_pps": 400, "part 3/4: tcp.rtt_ms_mean": 3, "proc.cpu_cores": 0.5}[name]; want != 0 && v != want {
+				t.Errorf("%s is %v at %v s, want %v", name, v, row.At, want)
+			}
+		}
+	}
+	for name, want := range map[string]int{"calls": 31, "part 1/4: calls": 45, "part 4/4: calls": 30, "part 3/4: tcp.rtt_ms_mean": 45, "proc.cpu_cores": 45, "part 2/4: proc.cpu_cores": 0, "tcp.rtt_ms_mean": 0} {
+		if seen[name] != want {
+			t.Errorf("%s: %d rows, want %d", name, seen[name], want)
+		}
+	}
+	for name, want := range map[string]float64{"mean_part 2/4: tcp.rtt_ms_mean": 2, "mean_proc.cpu_cores": 0.5, "mean_calls": 8, WebRate: 20, "part 3/4: " + WebP95: 102} {
+		if got := r.Steps[1].Figures[name]; got != want {
+			t.Errorf("figure %s is %v, want %v", name, got, want)
+		}
+	}
+	checkSchema(t, r)
+}
+
 // What is not of one run is refused with its file and the field.
 func TestMergeRefuses(t *testing.T) {
 	for _, c := range []struct {

@@ -182,17 +182,21 @@ func (w *rows) take() ([]measure.Row, []string) {
 	return slices.Clone(w.list), unknown
 }
 
-// summarise adds to a step's figures the mean ("mean_NAME") and the largest ("max_NAME") of every
-// watched value while it was measured.
 func (w *rows) summarise(s *measure.Step) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	summarise(s, w.list)
+}
+
+// summarise adds to a step's figures the mean ("mean_NAME") and the largest ("max_NAME") of every
+// watched value while it was measured.
+func summarise(s *measure.Step, rows []measure.Row) {
 	type sum struct {
 		total, top float64
 		n          int
 	}
 	sums := make(map[string]*sum)
-	for _, r := range w.list {
+	for _, r := range rows {
 		// A row tells of the second before it.
 		if r.At < s.Start+rowEvery.Seconds() || r.At > s.Start+s.Seconds {
 			continue

@@ -155,3 +155,21 @@ func TestHeadline(t *testing.T) {
 		}
 	}
 }
+
+// The values of a merged record's parts are lines of one chart.
+func TestHTMLOfParts(t *testing.T) {
+	r := sampleRecord()
+	for i := range r.Rows {
+		at := float64(i)
+		r.Rows[i].Values = map[string]float64{"calls": at, "part 1/2: tcp.rtt_ms_mean": at, "part 2/2: tcp.rtt_ms_mean": 2 * at, "part 2/2: tcp.unsent_bytes_max": 7e6}
+	}
+	var b bytes.Buffer
+	if err := RecordHTML(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{`aria-label="Our sockets: rtt ms mean over time"`: 1, "</i>part 1/2</": 1, "</i>part 2/2</": 1, "Our sockets: unsent bytes max, part 2/2: 7000000": 1} {
+		if n := strings.Count(b.String(), text); n != want {
+			t.Errorf("%q stands there %d times, want %d", text, n, want)
+		}
+	}
+}

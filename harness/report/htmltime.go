@@ -20,6 +20,12 @@ type panel struct {
 	limit         string // row with the most that can be
 }
 
+// ofParts tells that its lines are of the parts of a merged record.
+func (p panel) ofParts() bool { part, _ := partOf(p.names[0]); return part != "" }
+
+// lineClasses are those of a panel's lines.
+var lineClasses = []string{"three", "other", "four", "two", "one"}
+
 // panels are those whose rows are known. Others get one each.
 var panels = []panel{
 	{"Calls", "calls", 1, []string{"calls", "opening"}, []string{"up", "opening"}, ""},
@@ -36,6 +42,9 @@ var families = []struct{ prefix, words string }{
 
 // rowWords names a row that no panel knows: "Squid: fds in use".
 func rowWords(name string) string {
+	if part, base := partOf(name); part != "" {
+		return rowWords(base) + ", " + part + ":"
+	}
 	for _, f := range families {
 		if rest, ok := strings.CutPrefix(name, f.prefix); ok {
 			return capital(f.words) + ": " + strings.ReplaceAll(rest, "_", " ")
@@ -60,6 +69,8 @@ func proxySection(r measure.Record) section {
 		}
 	}
 	var still []string
+	parts := make(map[string][]string) // of a merged record: the names of each value, in order
+	var order []string
 	for _, name := range rowNames(r.Rows) {
 		if known[name] {
 			continue
@@ -68,14 +79,41 @@ func proxySection(r measure.Record) section {
 			still = append(still, fmt.Sprintf("%s %s", rowWords(name), figure(name, last(r.Rows, name))))
 			continue
 		}
-		if d, ok := timeChart(r, lone(name)); ok {
-			s.Charts = append(s.Charts, d)
+		_, base := partOf(name)
+		if parts[base] = append(parts[base], name); len(parts[base]) == 1 {
+			order = append(order, base)
+		}
+	}
+	for _, base := range order {
+		for names := range slices.Chunk(parts[base], len(lineClasses)) {
+			if d, ok := timeChart(r, byParts(base, names)); ok {
+				s.Charts = append(s.Charts, d)
+			}
 		}
 	}
 	if len(still) > 0 {
 		s.Items = []string{"Did not change: " + strings.Join(still, ", ") + "."}
 	}
 	return s
+}
+
+// partOf parts a name of a merged record from its part's: "part 1/2: tcp.rtt_ms_mean".
+func partOf(name string) (part, base string) {
+	if part, base, has := strings.Cut(name, ": "); has && strings.HasPrefix(part, "part ") {
+		return part, base
+	}
+	return "", name
+}
+
+// byParts is the panel of a value that no panel knows, a line for each part that has it.
+func byParts(base string, names []string) panel {
+	p := lone(base)
+	p.names, p.labels = names, nil
+	for _, name := range names {
+		part, _ := partOf(name)
+		p.labels = append(p.labels, part)
+	}
+	return p
 }
 
 // lone is the panel of a row that none knows, with the unit that its name ends in.
@@ -129,19 +167,18 @@ func timeChart(r measure.Record, p panel) (drawing, bool) {
 	x, scale := timeAxis(r)
 	c := chart.Chart{Label: p.heading + " over time", X: x, Y: chart.Axis{Label: p.unit}, Bands: bands(r, scale), Height: 170}
 	var legend []swatch
-	classes := []string{"three", "other", "four"}
 	for i := len(p.names) - 1; i >= 0; i-- {
 		points := overTime(r.Rows, p.names[i], p.scale, scale)
 		if len(points) == 0 {
 			continue
 		}
-		c.Series = append(c.Series, chart.Series{Class: classes[i], Points: points, Filled: i == 0, Width: 1.3, Title: p.heading + " " + p.labels[i]})
-		legend = append([]swatch{{classes[i], p.labels[i]}}, legend...)
+		c.Series = append(c.Series, chart.Series{Class: lineClasses[i], Points: points, Filled: i == 0 && !p.ofParts(), Width: 1.3, Title: p.heading + " " + p.labels[i]})
+		legend = append([]swatch{{lineClasses[i], p.labels[i]}}, legend...)
 	}
 	if len(c.Series) == 0 {
 		return drawing{}, false
 	}
-	if len(c.Series) == 1 {
+	if len(c.Series) == 1 && !p.ofParts() {
 		legend = nil
 	}
 	d := draw(p.heading, c, legend...)
