@@ -142,6 +142,9 @@ func (c *conn) awaitReading() error {
 // an event of its own, so asking again would only cost a system call. But an end that has come with
 // the data is not told again; the sweep finds it.
 func (c *conn) readReady(fd uintptr) bool {
+	if c.sock.fed {
+		return c.unsealReady(fd)
+	}
 	for {
 		full, err := c.receive(fd)
 		if err == errNothingYet {
@@ -151,11 +154,7 @@ func (c *conn) readReady(fd uintptr) bool {
 			c.arrivedErr = c.in.endedBy(err)
 			return true
 		}
-		if c.sock.fed {
-			c.arrived, c.arrivedErr = c.unseal()
-		} else {
-			c.arrived, c.arrivedErr = c.handle()
-		}
+		c.arrived, c.arrivedErr = c.handle()
 		if c.arrived != nil || c.arrivedErr != nil {
 			return true
 		}
@@ -171,28 +170,36 @@ func (c *conn) readReady(fd uintptr) bool {
 // receive reads what is there with one system call, and tells whether there may be more.
 func (c *conn) receive(fd uintptr) (full bool, err error) {
 	into := c.in.room()
-	if c.sock.fed {
-		into = borrow(streamBuffer)
-	}
 	n, err := receiveNow(fd, into)
 	if err == nil && n == 0 {
 		err = io.EOF
 	}
-	if c.sock.fed {
-		c.sock.feed(into, n)
-	} else {
-		c.in.end += n
-	}
+	c.in.end += n
 	return n == len(into), err
 }
 
-// unseal handles what TLS makes of what has been read.
+// unsealReady is readReady of TLS, which reads by itself: into its own buffer, without another copy.
+func (c *conn) unsealReady(fd uintptr) bool {
+	c.sock.feed(fd)
+	c.arrived, c.arrivedErr = c.unseal()
+	received := c.sock.stopFeeding()
+	if c.arrived != nil || c.arrivedErr != nil {
+		return true
+	}
+	if received {
+		c.heard()
+	}
+	c.in.release()
+	return false
+}
+
+// unseal handles what TLS has read, and what it may read.
 func (c *conn) unseal() (Frame, error) {
 	for {
 		n, err := c.nc.Read(c.in.room())
 		c.in.end += n
 		if err == nil && !c.in.full() {
-			if !c.sock.records.read() {
+			if !c.sock.records.read() || c.sock.readable {
 				continue // together with the next record
 			}
 			err = errNothingYet

@@ -3,6 +3,7 @@ package turntcp
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -19,11 +20,12 @@ type socket struct {
 	spawn   func(func())  // starts a goroutine and accounts for it
 	failed  func(error)   // is told why the connection can no longer be written
 
-	// Of the goroutine that reads: Read does not wait but takes what was read already.
-	fed      bool
+	// Of the goroutine that reads:
 	records  *recordCount // nil without TLS
-	read     []byte       // of TLS, and not consumed
-	borrowed []byte       // where it lies
+	fed      bool         // Read does not wait: it takes what is there between feed and stopFeeding, else nothing
+	fd       uintptr      // valid then
+	readable bool         // there may be more
+	received bool         // there was something
 
 	mu       sync.Mutex
 	now      nonBlocking
@@ -45,17 +47,13 @@ func newSocket(nc net.Conn, timeout time.Duration, spawn func(func()), failed fu
 	return s
 }
 
-// feed lets Read take what was read into a borrowed buffer. There must be nothing left of the last.
-func (s *socket) feed(buf []byte, n int) {
-	if n == 0 {
-		giveBack(buf)
-		return
-	}
-	s.borrowed, s.read = buf, buf[:n]
-	s.records.add(s.read)
-}
+// feed lets Read receive, until a short read: what comes after that is an event of its own.
+func (s *socket) feed(fd uintptr) { s.fd, s.readable, s.received = fd, true, false }
 
-// errNothingYet is how Read says that all has been consumed. For TLS it must be a net.Error that passes: then
+// stopFeeding ends that, and tells whether anything was received.
+func (s *socket) stopFeeding() bool { s.readable = false; return s.received }
+
+// errNothingYet is how Read says that there is nothing, or nothing more. For TLS it must be a net.Error that passes: then
 // it can be read again.
 var errNothingYet error = nothingYet{}
 
@@ -66,25 +64,30 @@ func (nothingYet) Timeout() bool   { return true }
 func (nothingYet) Temporary() bool { return true }
 
 func (s *socket) Read(p []byte) (int, error) {
-	if s.borrowed == nil {
-		if s.fed {
-			return 0, errNothingYet
-		}
-		n, err := s.Conn.Read(p)
-		if s.records != nil { // the handshake
-			s.records.add(p[:n])
-		}
-		return n, err
+	n, err := s.take(p)
+	if s.records != nil {
+		s.records.add(p[:n])
 	}
-	n := copy(p, s.read)
-	if s.read = s.read[n:]; len(s.read) == 0 {
-		giveBack(s.borrowed)
-		s.borrowed = nil
-	}
-	return n, nil
+	return n, err
 }
 
-// waitAgain ends the feeding: Read waits when all has been consumed.
+func (s *socket) take(p []byte) (n int, err error) {
+	switch {
+	case !s.fed:
+		return s.Conn.Read(p)
+	case !s.readable:
+		return 0, errNothingYet
+	}
+	n, err = receiveNow(s.fd, p)
+	if s.readable = n == len(p); n > 0 {
+		s.received = true
+	} else if err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// waitAgain lets Read wait.
 func (s *socket) waitAgain() { s.fed = false }
 
 // Write takes all of p or fails for good.
