@@ -193,3 +193,22 @@ func TestNativeHistogram(t *testing.T) {
 		t.Errorf("a millisecond is in bucket %d", at)
 	}
 }
+
+// On 80 columns a step's line has its figures, and one that did not pass its reason.
+func TestRenderNarrow(t *testing.T) {
+	var s State
+	failed := step("search: 120 calls", measure.Fail)
+	failed.Figures["late_100ms_share"] = 0.01
+	failed.Reasons = []string{"late_100ms_share is 3.00 %, want at most 1.00 %", "another"}
+	s.StepDone(failed)
+	s.Progress(sample(2))
+	text := ansi.Strip(s.Render(80, 24))
+	for _, want := range []string{"\n fail   search: 120 calls            p95   2.5 ms, added  1.5, late 1.00 %\n", "\n        late_100ms_share is 3.00 %, want at most 1.00 %; and 1 more\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if wide := ansi.Strip(s.Render(200, 50)); !strings.Contains(wide, "connect p95     12 ms") {
+		t.Errorf("on 200 columns the line is cut:\n%s", wide)
+	}
+}

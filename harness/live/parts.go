@@ -97,15 +97,24 @@ func (s *State) generator() string {
 	return row("generator", text)
 }
 
-func verdict(s measure.Step) string {
+// verdict is a step that has ended, for a screen of a width; a second line says why it did not pass.
+func verdict(s measure.Step, width int) []string {
 	line := stepLine(s)
+	if width < wideLine {
+		line = shortLine(s)
+	}
+	colour := yellow
 	switch s.Verdict {
 	case measure.Pass:
-		return " " + green(line[:5]) + line[5:]
+		return []string{" " + green(line[:5]) + line[5:]}
 	case measure.Fail:
-		return " " + red(line[:5]) + line[5:]
+		colour = red
 	}
-	return " " + yellow(line[:5]) + line[5:]
+	lines := []string{" " + colour(line[:5]) + line[5:]}
+	if reason := firstReason(s); reason != "" {
+		lines = append(lines, "        "+dim(reason))
+	}
+	return lines
 }
 
 // spark draws the last values as bars from 0 to the largest.

@@ -134,9 +134,11 @@ func (s *State) Render(width, height int) string {
 		foot = yellow("stopping; what was measured is being written")
 	}
 	room := height - len(lines) - 2
+	var done []string
 	for _, step := range s.Done[max(0, len(s.Done)-max(0, room)):] {
-		lines = append(lines, verdict(step))
+		done = append(done, verdict(step, width)...)
 	}
+	lines = append(lines, done[max(0, len(done)-max(0, room)):]...)
 	for len(lines) < height-1 {
 		lines = append(lines, "")
 	}

@@ -2,6 +2,7 @@ package loadtest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -47,14 +48,15 @@ func (c *Sizing) lengths() lengths {
 type sizer struct {
 	*run
 	Sizing
-	times   lengths
-	base    *measure.Step       // the direct baseline
-	easy    int                 // calls that are no matter without the proxy
-	seen    []*measure.Step     // of the search, in order
-	logins  []*measure.Step     // of the search for tunnels per second
-	steady  []measure.Objective // that calls which are up are judged by
-	opening []measure.Objective // that tunnels which open are judged by
-	idle    measure.Step        // idle tunnels
+	times    lengths
+	base     *measure.Step       // the direct baseline
+	easy     int                 // calls that are no matter without the proxy
+	seen     []*measure.Step     // of the search, in order
+	searched bool                // the search came to its end
+	logins   []*measure.Step     // of the search for tunnels per second
+	steady   []measure.Objective // that calls which are up are judged by
+	opening  []measure.Objective // that tunnels which open are judged by
+	idle     measure.Step        // idle tunnels
 	// idleLimit is how many idle tunnels opened, if more were wanted.
 	idleLimit int
 	points    []sizing.Point
@@ -190,6 +192,10 @@ func (z *sizer) conclude() {
 		r.Verdict, r.Reasons = measure.Void, []string{"no number of calls was tried"}
 		return
 	}
+	if r.Partial && !z.searched {
+		r.Verdict, r.Reasons = measure.Void, []string{z.unfinished()}
+		return
+	}
 	z.proxyFacts()
 	var why []string
 	z.Proxy.GaveWay, why = sizing.GaveWay(z.evidence(z.seen, z.Proxy.Capacity, callsOf))
@@ -211,6 +217,20 @@ func (z *sizer) conclude() {
 	if r.Partial {
 		r.Verdict = measure.Void
 	}
+}
+
+// unfinished says how far the search had come. That is no capacity.
+func (z *sizer) unfinished() string {
+	most := 0
+	for _, s := range z.seen {
+		if s.Verdict == measure.Pass {
+			most = max(most, s.Calls)
+		}
+	}
+	if most == 0 {
+		return "the search for the capacity did not come to its end, and no step had passed yet"
+	}
+	return fmt.Sprintf("the search for the capacity did not come to its end; %d calls had passed", most)
 }
 
 func without(list []measure.Objective, metric string) (kept []measure.Objective) {

@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -129,5 +130,24 @@ func TestServed(t *testing.T) {
 	step.Tunnels.Wanted = 95
 	if got := served(&step); got != 0 {
 		t.Errorf("%.1f per second where some were refused", got)
+	}
+}
+
+// A search that was interrupted says how far it had come, and nothing of a capacity.
+func TestSizeInterrupted(t *testing.T) {
+	t.Parallel()
+	turn := startServer(t)
+	_, d := startProxy(t, testproxy.Limits{})
+	lt := newTest(t, "audio", turn, d)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	lt.StepDone = func(s measure.Step) {
+		if s.Kind == "search" {
+			cancel()
+		}
+	}
+	r, err := lt.Size(ctx, Sizing{Demand: measure.Demand{Concurrent: 100}, Most: 64, times: brief})
+	if err != nil || !r.Partial || r.Verdict != measure.Void || r.Size != nil || len(r.Reasons) == 0 || !strings.HasPrefix(r.Reasons[0], "the search for the capacity did not come to its end") {
+		t.Errorf("partial %v, %s, size %v, because %q, %v", r.Partial, r.Verdict, r.Size, r.Reasons, err)
 	}
 }

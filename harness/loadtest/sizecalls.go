@@ -29,7 +29,7 @@ func (z *sizer) searchCalls(ctx context.Context) error {
 			search.Hint(n)
 		}
 	}
-	z.Proxy.Capacity = search.Result()
+	z.Proxy.Capacity, z.searched = search.Result(), true
 	return z.endCalls(ctx)
 }
 
