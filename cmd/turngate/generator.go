@@ -103,6 +103,7 @@ func (t *target) preflight(lt *loadtest.Test, steps []loadgen.Step, w io.Writer)
 // A memberSpec is all that a generator process needs to know. It is written to its standard input.
 type memberSpec struct {
 	Proxy   proxyFlags
+	Found   bool // by a PAC file: no password goes there in the clear
 	TURN    turnSpec
 	Profile loadgen.Profile
 	Seed    uint64
@@ -119,7 +120,7 @@ type turnSpec struct {
 
 func (t *target) member(lt *loadtest.Test, part loadgen.Part) memberSpec {
 	return memberSpec{
-		Proxy: t.flags, Profile: lt.Profile, Seed: lt.Seed, Part: part, Pacers: lt.Pacers, Single: lt.Single, Peer: lt.Peer,
+		Proxy: t.flags, Found: t.found, Profile: lt.Profile, Seed: lt.Seed, Part: part, Pacers: lt.Pacers, Single: lt.Single, Peer: lt.Peer,
 		TURN: turnSpec{Address: t.turn.Address, Secure: t.turn.Secure, CA: t.turnCA, User: t.turn.User, Password: t.turn.Password},
 	}
 }
@@ -156,6 +157,9 @@ func (s *memberSpec) test() (*loadtest.Test, error) {
 	dialer, err := s.Proxy.dialer(context.Background())
 	if err != nil {
 		return nil, err
+	}
+	if s.Found {
+		dialer.AllowBasicOverHTTP = false
 	}
 	t := &target{dialer: dialer, generator: generatorFlags{Processes: 1, Pacers: s.Pacers, Single: s.Single}}
 	t.turn = loadtest.TURN{Address: s.TURN.Address, Secure: s.TURN.Secure, User: s.TURN.User, Password: s.TURN.Password}

@@ -39,6 +39,7 @@ type pathFlags struct {
 	TURNUser         string `name:"turn-user" placeholder:"USER" help:"User of the TURN server."`
 	TURNPasswordFile string `name:"turn-password-file" placeholder:"FILE" help:"File with the TURN password. Else $$TURNGATE_TURN_PASSWORD."`
 	TURNCA           string `name:"turn-ca" placeholder:"FILE" help:"PEM certificates to trust for turns."`
+	findFlags
 	probeFlags
 	generatorFlags
 	Seed uint64 `placeholder:"N" help:"Of the calls' schedules: the same seed offers the same packets at the same times. Default is random."`
@@ -55,6 +56,7 @@ type target struct {
 	died   func(context.Context) error // loadtest.Test.Died
 
 	flags     proxyFlags // what the dialer was made of
+	found     bool       // --pac or --wpad named the proxy
 	turnCA    string
 	generator generatorFlags
 }
@@ -64,27 +66,27 @@ func (f *pathFlags) target(ctx context.Context) (*target, error) {
 	if err := f.generatorFlags.validate(f.ProxyPassword); err != nil {
 		return nil, err
 	}
-	if f.Proxy == "" {
+	if !f.named() {
 		return f.labTarget(ctx)
 	}
 	if f.Lab != "" || f.Limit != "" {
-		return nil, usageError{errors.New("--lab and --limit are for a lab, and --proxy names a proxy")}
+		return nil, usageError{errors.New("--lab and --limit are for a lab, and --proxy names a proxy, or --pac or --wpad finds one")}
 	}
 	flags := proxyFlags{Proxy: f.Proxy, Auth: cmp.Or(f.Auth, "auto"), ProxyUser: f.ProxyUser, ProxyPasswordFile: f.ProxyPassword, Realm: f.Realm,
 		Keytab: f.Keytab, CCache: f.CCache, Krb5Conf: f.Krb5Conf, ProxyCA: f.ProxyCA}
-	d, err := flags.dialer(ctx)
-	if err != nil {
-		return nil, err
-	}
 	if f.TURN == "" || f.TURNUser == "" {
-		return nil, usageError{errors.New("--turn and --turn-user are needed with --proxy")}
+		return nil, usageError{errors.New("--turn and --turn-user are needed with --proxy, --pac or --wpad")}
 	}
 	parsed, err := diagnosis.ParseTURN(f.TURN)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--turn: %w", err)}
 	}
-	t := &target{dialer: d, probes: f.probeFlags, note: "the proxy may serve others at the same time", close: func() error { return nil },
-		flags: flags, turnCA: f.TURNCA, generator: f.generatorFlags}
+	d, by, err := f.dialer(ctx, &flags, parsed.Address)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{dialer: d, probes: f.probeFlags, note: "the proxy may serve others at the same time" + by, close: func() error { return nil },
+		flags: flags, found: f.Proxy == "", turnCA: f.TURNCA, generator: f.generatorFlags}
 	t.turn = loadtest.TURN{Address: parsed.Address, Secure: parsed.Secure, User: f.TURNUser, Password: os.Getenv(turnPasswordVariable)}
 	if f.TURNPasswordFile != "" {
 		secret, err := credentials.ReadSecret(f.TURNPasswordFile)
@@ -96,7 +98,7 @@ func (f *pathFlags) target(ctx context.Context) (*target, error) {
 	if t.turn.TLS, err = credentials.Trust(f.TURNCA); err != nil {
 		return nil, usageError{fmt.Errorf("--turn-ca: %w", err)}
 	}
-	t.path = measure.Path{Proxy: f.Proxy, Auth: flags.Auth, TURN: t.turn.String()}
+	t.path = measure.Path{Proxy: flags.Proxy, Auth: flags.Auth, TURN: t.turn.String()}
 	return t, nil
 }
 

@@ -89,7 +89,7 @@ func (c *loadCmd) checkPeer() error {
 	if c.Peer == "" {
 		return nil
 	}
-	if c.Proxy == "" {
+	if !c.named() {
 		return usageError{errors.New("--peer is for a TURN server that relays to it: name yours, with --proxy and --turn; a lab's does not")}
 	}
 	if _, _, err := net.SplitHostPort(c.Peer); err != nil {
