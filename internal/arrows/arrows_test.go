@@ -18,7 +18,7 @@ var drawing = map[string]string{
 	"internal/genbench":     "harness/measure internal/peers",
 	"internal/relaybench":   "turntcp internal/peers",
 	"internal/conformtable": "harness/conformance turntcp internal/peers",
-	"internal/knownanswers": "harness/loadgen harness/measure harness/report harness/sizing",
+	"internal/knownanswers": "harness/lab harness/loadgen harness/measure harness/report harness/sizing",
 	"internal/firstbytes":   "",
 	"internal/junit":        "",
 	"internal/flatyaml":     "",

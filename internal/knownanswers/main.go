@@ -1,8 +1,11 @@
-// Command knownanswers runs "turngate size" against lab proxies whose capacity is known, because it is
-// a setting, and compares: each answer must be within 10 % of the truth, and name the right constraint.
+// Command knownanswers runs "turngate size" against proxies whose capacity is known, because it is a
+// setting, and compares: each answer must be within 10 % of the truth, and name the right constraint. Some
+// are lab proxies with limits; some are real Squids, made small by their configuration, and sized as an
+// operator would (--proxy, --proxy-pid, --squid-manager).
 //
 //	go run ./internal/knownanswers            all of them, about two minutes each
 //	go run ./internal/knownanswers tunnels    those whose name contains "tunnels"
+//	go run ./internal/knownanswers squid      the real Squids
 //
 // It wants a machine with nothing else to do.
 package main
@@ -35,6 +38,11 @@ type known struct {
 	found func(measure.Record) float64
 	named func(measure.Record) string
 	want  string // of named
+
+	// Of a real Squid: its scheme, and the lines for its squid.conf. SLOW is a program that delays the
+	// helper it is given, as a far domain controller does.
+	squid string
+	lines []string
 }
 
 // tolerance is how far an answer may be off.
@@ -64,7 +72,7 @@ func run(ctx context.Context, wanted []string, w io.Writer) error {
 		if !matches(k.name, wanted) {
 			continue
 		}
-		ok, err := k.ask(ctx, program, w)
+		ok, err := k.ask(ctx, program, dir, w)
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
@@ -110,14 +118,22 @@ func added(r measure.Record) float64 {
 // header besides its payload.
 func answers() []known {
 	const rate, tunnels, delay, helpers, helperTime = 2.0, 37, 60, 2, 0.1
-	return []known{
-		{"bit rate, audio", []string{"--limit", fmt.Sprintf("mbps=%g", rate), "--profile", "audio"}, rate / eachWay("audio"), "calls", calls, gaveWay, sizing.Throughput},
-		{"bit rate, 720p", []string{"--limit", "mbps=50", "--profile", "720p"}, 50 / eachWay("720p"), "calls", calls, gaveWay, sizing.Throughput},
-		{"tunnels", []string{"--limit", fmt.Sprintf("tunnels=%d", tunnels), "--profile", "audio"}, tunnels, "calls", calls, gaveWay, sizing.Tunnels},
-		{"delay", []string{"--limit", fmt.Sprintf("delay=%dms", delay), "--profile", "audio"}, delay, "ms added", added, gaveWay, sizing.DelayOnly},
-		{"helpers", []string{"--limit", fmt.Sprintf("helpers=%d,helper-time=%gs", helpers, helperTime), "--profile", "audio", "--concurrent-calls", "100", "--joins-in-busiest-minute", "3000"},
-			helpers / helperTime, "tunnels/s", logins, binding, sizing.ConnectRate + ", " + sizing.HelperQueue},
+	list := []known{
+		{name: "bit rate, audio", args: []string{"--limit", fmt.Sprintf("mbps=%g", rate), "--profile", "audio"},
+			truth: rate / eachWay("audio"), unit: "calls", found: calls, named: gaveWay, want: sizing.Throughput},
+		{name: "bit rate, 720p", args: []string{"--limit", "mbps=50", "--profile", "720p"},
+			truth: 50 / eachWay("720p"), unit: "calls", found: calls, named: gaveWay, want: sizing.Throughput},
+		{name: "tunnels", args: []string{"--limit", fmt.Sprintf("tunnels=%d", tunnels), "--profile", "audio"},
+			truth: tunnels, unit: "calls", found: calls, named: gaveWay, want: sizing.Tunnels},
+		{name: "delay", args: []string{"--limit", fmt.Sprintf("delay=%dms", delay), "--profile", "audio"},
+			truth: delay, unit: "ms added", found: added, named: gaveWay, want: sizing.DelayOnly},
+		{name: "helpers", args: []string{"--limit", fmt.Sprintf("helpers=%d,helper-time=%gs", helpers, helperTime), "--profile", "audio", "--concurrent-calls", "100", "--joins-in-busiest-minute", "3000"},
+			truth: helpers / helperTime, unit: "tunnels/s", found: logins, named: binding, want: sizing.ConnectRate + ", " + sizing.HelperQueue},
 	}
+	for i := range list {
+		list[i].args = append([]string{"--lab", "embedded", "--auth", "basic"}, list[i].args...)
+	}
+	return append(list, squids()...)
 }
 
 // eachWay is the rate of a call on the wire, one way, in Mbit/s.
@@ -135,9 +151,17 @@ func eachWay(profile string) (mbps float64) {
 }
 
 // ask runs one sizing and prints how it compares.
-func (k *known) ask(ctx context.Context, program string, w io.Writer) (ok bool, err error) {
+func (k *known) ask(ctx context.Context, program, dir string, w io.Writer) (ok bool, err error) {
 	begun := time.Now()
-	args := append([]string{"size", "--lab", "embedded", "--auth", "basic", "--quick", "--quiet", "--json", "-"}, k.args...)
+	args := append([]string{"size", "--quick", "--quiet", "--json", "-"}, k.args...)
+	if k.squid != "" {
+		way, end, err := k.startSquid(ctx, program, dir)
+		if err != nil {
+			return false, err
+		}
+		defer end()
+		args = append(args, way...)
+	}
 	cmd := exec.CommandContext(ctx, program, args...)
 	var out, text bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &text
@@ -156,7 +180,7 @@ func (k *known) ask(ctx context.Context, program string, w io.Writer) (ok bool, 
 	if !ok {
 		verdict = "WRONG, want " + k.want
 	}
-	fmt.Fprintf(w, "%-16s truth %6.1f %-9s found %6.1f (%+.1f %%)  %s: %s  %.0f s\n  turngate %s\n", k.name, k.truth, k.unit, found, 100*off, named, verdict,
+	fmt.Fprintf(w, "%-18s truth %6.1f %-9s found %6.1f (%+.1f %%)  %s: %s  %.0f s\n  turngate %s\n", k.name, k.truth, k.unit, found, 100*off, named, verdict,
 		time.Since(begun).Seconds(), strings.Join(args, " "))
 	if !ok {
 		fmt.Fprintln(w, text.String())
