@@ -58,12 +58,18 @@ func (f *generatorFlags) apply(lt *loadtest.Test, t *target) (err error) {
 	}
 	var members *fleet.Fleet
 	start := sync.OnceValue(func() (err error) {
-		members, err = fleet.Start(context.Background(), fleet.Config{
-			Processes: f.Processes, Part: lt.Part, Args: []string{"load-member"},
-			Spec: func(part loadgen.Part) any { return t.member(lt, part) },
-		})
+		members, err = f.fleet(lt, t)
 		return err
 	})
+	lt.Special = func(p loadgen.Profile) (loadtest.Load, error) {
+		own := *lt
+		own.Profile = p
+		special, err := f.fleet(&own, t)
+		if err != nil {
+			return nil, err
+		}
+		return ownFleet{special.Load(false), special}, nil
+	}
 	lt.Loads = func(direct bool) (loadtest.Load, error) {
 		if err := start(); err != nil {
 			return nil, err
@@ -79,6 +85,23 @@ func (f *generatorFlags) apply(lt *loadtest.Test, t *target) (err error) {
 	}
 	return nil
 }
+
+// fleet starts the processes that share the calls of a test.
+func (f *generatorFlags) fleet(lt *loadtest.Test, t *target) (*fleet.Fleet, error) {
+	return fleet.Start(context.Background(), fleet.Config{
+		Processes: f.Processes, Part: lt.Part, Args: []string{"load-member"},
+		Spec: func(part loadgen.Part) any { return t.member(lt, part) },
+	})
+}
+
+// An ownFleet is a load whose processes end with it.
+type ownFleet struct {
+	*fleet.Load
+	processes *fleet.Fleet
+}
+
+// Close ends the processes.
+func (o ownFleet) Close() error { return o.processes.Close() }
 
 // preflight says what will keep this host from offering the load, before it is tried.
 func (t *target) preflight(lt *loadtest.Test, steps []loadgen.Step, w io.Writer) error {

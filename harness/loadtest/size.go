@@ -133,9 +133,7 @@ func (z *sizer) atRest(ctx context.Context) (err error) {
 
 // special measures a step of calls that are not those of the test.
 func (z *sizer) special(ctx context.Context, p loadgen.Profile, s loadgen.Step) (measure.Step, error) {
-	own := *z.Test
-	own.Profile = p
-	g, err := own.Generator(false)
+	g, err := z.Test.special(p)
 	if err != nil {
 		return measure.Step{}, err
 	}

@@ -24,9 +24,19 @@ func TestSizeTunnels(t *testing.T) {
 	_, d := startProxy(t, testproxy.Limits{Tunnels: 10})
 	lt := newTest(t, "audio", turn, d)
 	lt.Objectives = untimed()
+	special := 0
+	lt.Special = func(p loadgen.Profile) (Load, error) {
+		special++
+		own := *lt
+		own.Profile = p
+		return own.Generator(false)
+	}
 	r, err := lt.Size(t.Context(), Sizing{Quick: true, Most: 100, Demand: measure.Demand{Concurrent: 70, HoldingS: 60}, times: brief})
 	if err != nil || r.Size == nil {
 		t.Fatal(err, r.Reasons)
+	}
+	if special == 0 {
+		t.Error("the idle tunnels came from elsewhere")
 	}
 	s := r.Size
 	// On a machine that others keep busy tunnels may end so late that fewer than ten are free.

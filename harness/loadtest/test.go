@@ -53,6 +53,9 @@ type Test struct {
 
 	// Loads makes what offers the calls, on the way under test or the direct one. Default is Generator.
 	Loads func(direct bool) (Load, error)
+	// Special makes what offers calls of another profile on the way under test, for some of Size's steps.
+	// Default is Generator.
+	Special func(loadgen.Profile) (Load, error)
 
 	// AnyMachine lets steps fail, and baselines stand, also while this machine stood still or others took
 	// its CPU: for tests, which run beside others.
@@ -212,6 +215,15 @@ func (t *Test) generatorLoad(direct bool) (Load, error) {
 		return nil, err // and no interface that holds nil
 	}
 	return g, nil
+}
+
+func (t *Test) special(p loadgen.Profile) (Load, error) {
+	if t.Special != nil {
+		return t.Special(p)
+	}
+	own := *t
+	own.Profile = p
+	return own.generatorLoad(false)
 }
 
 // Generator makes a generator of this process for the way under test or the direct one.
