@@ -256,6 +256,8 @@ func load(c measure.Constraint) float64 {
 
 func (p *Proxy) sentence(s measure.Size) string {
 	switch {
+	case s.Capacity == 0 && s.AtLeast && p.Capacity.Fails > 0:
+		return fmt.Sprintf("This proxy does not carry %d calls of %s within the objectives, and fewer could not be judged: what gives way is %s.", p.Capacity.Fails, p.Profile, s.GaveWay)
 	case s.Capacity == 0 && s.AtLeast:
 		return fmt.Sprintf("Nothing can be said about this proxy: not even one call of %s could be judged, because %s gave way first.", p.Profile, s.GaveWay)
 	case s.Capacity == 0:
@@ -265,7 +267,10 @@ func (p *Proxy) sentence(s measure.Size) string {
 	}
 	fewer, least := "", ""
 	if s.AtLeast {
-		fewer, least = " or fewer", "at least "
+		least = "at least "
+	}
+	if s.AtLeast && s.Binding == MeasuredCapacity || p.LoginsAtLeast && (s.Binding == ConnectRate || s.Binding == Storm) {
+		fewer = " or fewer"
 	}
 	return fmt.Sprintf("%s need %d proxies%s like this one, one of them spare. What decides is %s. One proxy carries %s%d calls of %s within the objectives (%s); %s.",
 		demandWords(s.Demand), s.Proxies, fewer, p.decides(s), least, s.Capacity, p.Profile, confirmedWords(p.Capacity), p.endWords(s))

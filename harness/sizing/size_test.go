@@ -71,6 +71,8 @@ func TestSize(t *testing.T) {
 	}{
 		{"measured capacity", func(*Proxy) {}, MeasuredCapacity, 11, "700 calls at a time need 11 proxies like this one, one of them spare. What decides is the measured capacity, planned with 70 %. One proxy carries 100 calls of 720p"},
 		{"at least", func(p *Proxy) { p.Capacity.AtLeast = true; p.GaveWay = TheGenerator }, MeasuredCapacity, 11, "need 11 proxies or fewer"},
+		{"at least, but that does not decide", func(p *Proxy) { p.Capacity.AtLeast = true; p.GaveWay = TheGenerator; p.Descriptors = 160 }, DescriptorLimit, 17, "need 17 proxies like this one"},
+		{"logins at least", func(p *Proxy) { p.Logins = 0.1; p.Return = time.Hour; p.LoginsAtLeast = true }, ConnectRate, 18, "need 18 proxies or fewer like this one"},
 		{"at least, by the generator", func(p *Proxy) { p.Capacity.AtLeast = true; p.GaveWay = TheGenerator }, MeasuredCapacity, 11, "what gave way then was not the proxy but the load generator"},
 		{"at least, but fewer", func(p *Proxy) { p.Capacity.AtLeast, p.Capacity.Fails = true, 128 }, MeasuredCapacity, 11, "at least 100 calls of 720p within the objectives (confirmed 2 of 2); with 128 calls what gives way is CPU, and what is between could not be judged"},
 		// 700 calls: 1750 Mbit/s and 119,000 writes/s, 3.5 CONNECTs/s: 0.7 + 2.38 + 0.00525 + 0.007 = 3.09 cores, over 0.3*0.7-0.01.
@@ -84,6 +86,7 @@ func TestSize(t *testing.T) {
 		// 70 tunnels/s if all came back; each opens 0.3: n (n+1) >= 233, n = 15.
 		{"storm", func(p *Proxy) { p.Logins = 0.3 }, Storm, 16, "the storm when one of them dies: 13.1 CONNECTs/s on the others, of which each takes 0.9"},
 		{"nothing", func(p *Proxy) { p.Capacity = Found{Limit: 1}; p.GaveWay = DelayOnly }, "", 0, "does not carry even one call of 720p within the objectives, so no number of them is enough: what gives way is delay without CPU"},
+		{"two calls fail, one is not judged", func(p *Proxy) { p.Capacity = Found{AtLeast: true, Limit: 1, Fails: 2}; p.GaveWay = Throughput }, "", 0, "does not carry 2 calls of 720p within the objectives, and fewer could not be judged: what gives way is the bit rate"},
 		{"not judged", func(p *Proxy) { p.Capacity = Found{AtLeast: true}; p.GaveWay = TheGenerator }, "", 0, "Nothing can be said"},
 		{"no number is enough", func(p *Proxy) { p.Descriptors = 20 }, DescriptorLimit, 0, "need more than any number of proxies like this one has: descriptors"},
 	} {
