@@ -45,7 +45,7 @@ func GaveWay(e Evidence) (name string, why []string) {
 		return searchEnded, nil
 	}
 	if e.Void {
-		if busy(e) {
+		if busy(e, nothingLeft) {
 			return TheMachine, append(slices.Clone(f.Reasons), busyWords(e))
 		}
 		return TheGenerator, f.Reasons
@@ -63,7 +63,9 @@ func GaveWay(e Evidence) (name string, why []string) {
 		return CPU, append(why, fmt.Sprintf("all of them together can use %.3g", e.Shared))
 	case known && e.Cores > 0 && e.ownCores(used) >= full*e.Cores:
 		return CPU, append(why, fmt.Sprintf("it can use %.3g", e.Cores))
-	case busy(e):
+	case busy(e, nothingLeft):
+		return TheMachine, append(why, busyWords(e))
+	case e.Logins && (helpersIdle(f) || !connectsWait(f)) && busy(e, crowded):
 		return TheMachine, append(why, busyWords(e))
 	case e.Logins && helpersIdle(f):
 		return Unexplained, append(why, "it is not for Squid's helpers that CONNECTs wait")
@@ -76,6 +78,8 @@ func GaveWay(e Evidence) (name string, why []string) {
 		return Tunnels, append(why, unanswered(f)...)
 	case share < 0.97:
 		return Throughput, append(why, fmt.Sprintf("of %.1f Mbit/s offered (payload, both ways) %.1f went through while it lasted%s", offered, share*offered, ifKnown(known, ", and there is CPU left")))
+	case known && busy(e, crowded):
+		return TheMachine, append(why, fmt.Sprintf("%s, and the proxy waited for one for %.2f s of each second", busyWords(e), f.Figures["mean_proc.waited_cores"]))
 	case known:
 		return DelayOnly, append(why, fmt.Sprintf("with %d calls the proxy adds %.1f ms at the median", e.Rest.Calls, e.Rest.Figures["added_p50_ms"]))
 	}
@@ -91,9 +95,12 @@ func (e *Evidence) ownCores(used float64) float64 {
 	return used
 }
 
-// busy tells that this machine had nothing left.
-func busy(e Evidence) bool {
-	return e.CPUs > 0 && e.Failed.Figures["mean_host.cpu_cores"] >= 0.95*float64(e.CPUs)
+// How much of this machine's CPUs is busy: with nothing left it explains whatever it may; where it is only
+// crowded, so that processes wait for each other, it explains what nothing else does.
+const nothingLeft, crowded = 0.95, 0.8
+
+func busy(e Evidence, from float64) bool {
+	return e.CPUs > 0 && e.Failed.Figures["mean_host.cpu_cores"] >= from*float64(e.CPUs)
 }
 
 func busyWords(e Evidence) string {
