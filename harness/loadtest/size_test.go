@@ -117,6 +117,27 @@ func TestDoubtful(t *testing.T) {
 	}
 }
 
+// A step with too many calls tells how many there could be.
+func TestLikely(t *testing.T) {
+	both := func(scheduled int64) measure.Flow { return measure.Flow{Scheduled: scheduled} }
+	for _, c := range []struct {
+		name string
+		step measure.Step
+		want int
+	}{
+		{"all is well", measure.Step{Verdict: measure.Pass, Calls: 8, Tunnels: measure.Tunnels{Wanted: 8, Opened: 8}}, 0},
+		{"not all opened", measure.Step{Verdict: measure.Fail, Calls: 128, Tunnels: measure.Tunnels{Wanted: 64, Opened: 28}}, 92},
+		// Of 50 Mbit/s each way, 720p.
+		{"not all came", measure.Step{Verdict: measure.Fail, Calls: 64, Seconds: 3, Up: both(37_500), Down: both(37_500), Figures: map[string]float64{"mean_received_pps": 15_750}}, 38},
+		{"late, but all came", measure.Step{Verdict: measure.Fail, Calls: 64, Seconds: 3, Up: both(37_500), Down: both(37_500), Figures: map[string]float64{"mean_received_pps": 25_000}}, 0},
+		{"void", measure.Step{Verdict: measure.Void, Calls: 64, Tunnels: measure.Tunnels{Wanted: 64, Opened: 28}}, 0},
+	} {
+		if got := likely(&c.step); got != c.want {
+			t.Errorf("%s: %d calls, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 // Where tunnels wait, fewer open than are offered: all that there are to replace are waiting.
 func TestKeptUp(t *testing.T) {
 	for _, c := range []struct {

@@ -25,12 +25,24 @@ func (z *sizer) searchCalls(ctx context.Context) error {
 			return err
 		}
 		search.Report(req, s.Verdict, time.Since(begun).Seconds())
-		if n := opened(s); n > 0 {
+		if n := likely(s); n > 0 {
 			search.Hint(n)
 		}
 	}
 	z.Proxy.Capacity, z.searched = search.Result(), true
 	return z.endCalls(ctx)
+}
+
+// likely is how many calls there could have been, by a step with more: those that are up, or those whose
+// packets would have filled the way, less a little, since frames come in bursts. 0 if it does not tell.
+func likely(s *measure.Step) int {
+	if n := opened(s); n > 0 || s.Verdict != measure.Fail {
+		return n
+	}
+	if share, _ := sizing.Carried(s); share < 0.97 {
+		return int(0.95 * share * float64(s.Calls))
+	}
+	return 0
 }
 
 // opened is how many calls are up where more were wanted, else 0.

@@ -46,13 +46,9 @@ const offeredRate = "offered_tunnels_per_s"
 
 func offeredLogins(s *measure.Step) int { return int(s.Figures[offeredRate]) }
 
-// room is how many tunnels may be open while others open: well below what the proxy takes.
-func (z *sizer) room() int {
-	if z.Proxy.Capacity.Calls == 0 {
-		return 1000
-	}
-	return max(1, z.Proxy.Capacity.Calls/2)
-}
+// room is how many tunnels may be open while others open: well below what the proxy takes, which is what
+// it has carried, or has been seen to hold without traffic.
+func (z *sizer) room() int { return max(1, z.Proxy.Capacity.Calls/2, z.idle.Calls/2) }
 
 // pool is how many idle tunnels there are to be replaced at a rate: enough for each to take half a
 // second.

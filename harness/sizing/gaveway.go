@@ -58,7 +58,7 @@ func GaveWay(e Evidence) (name string, why []string) {
 	if known {
 		why = append(why, fmt.Sprintf("the proxy took %.2f cores, its helpers %.2f", f.Figures["mean_proc.cpu_cores"], f.Figures["mean_proc.helpers_cpu_cores"]))
 	}
-	switch share, offered := carried(f); {
+	switch share, offered := Carried(f); {
 	case known && e.Shared > 0 && used >= full*e.Shared:
 		return CPU, append(why, fmt.Sprintf("all of them together can use %.3g", e.Shared))
 	case known && e.Cores > 0 && e.ownCores(used) >= full*e.Cores:
@@ -243,9 +243,9 @@ func proxyCores(s *measure.Step) (float64, bool) {
 	return own + s.Figures["mean_proc.helpers_cpu_cores"], known
 }
 
-// carried is the share of the offered packets that came through while they were being sent, and the
+// Carried is the share of the offered packets that came through while they were being sent, and the
 // offered bit rate in Mbit/s.
-func carried(s *measure.Step) (share, mbps float64) {
+func Carried(s *measure.Step) (share, mbps float64) {
 	scheduled := float64(s.Up.Scheduled + s.Down.Scheduled)
 	pps, known := s.Figures["mean_received_pps"]
 	if scheduled == 0 || s.Seconds <= 0 || !known {
