@@ -240,8 +240,12 @@ func lateSection(r measure.Record) section {
 	if len(t.Rows) == 0 {
 		return section{}
 	}
-	return section{Heading: "Late loss", Tables: []table{t}, Charts: windowCharts(r),
+	s := section{Heading: "Late loss", Tables: []table{t}, Charts: windowCharts(r),
 		Lead: "TCP loses nothing; it delivers late. A packet that comes later than a jitter buffer waits, counted from the fastest one of its stream, is as good as lost. One that never came counts as well."}
+	if halved(r) {
+		s.Lead += " Between the TURN server and the echo peer it is UDP, which may lose: that counts here, too."
+	}
+	return s
 }
 
 // windowCharts show the quality windows over the run.

@@ -106,7 +106,7 @@ func headline(r measure.Record) string {
 	case r.Verdict == measure.Fail:
 		return fmt.Sprintf("The proxy does not carry %s of %s within the objectives.", plural(heaviest(r).Calls, "call"), r.Profile.Name)
 	}
-	return fmt.Sprintf("The proxy carries %s of %s within every objective%s.", plural(s.Calls, "call"), r.Profile.Name, quality(s))
+	return fmt.Sprintf("The proxy carries %s of %s within every objective%s.", plural(s.Calls, "call"), r.Profile.Name, quality(r, s))
 }
 
 // void says that the run could not be judged, and what all the same passed.
@@ -127,12 +127,12 @@ func void(r measure.Record) string {
 }
 
 // quality says how a step went, in a subordinate clause.
-func quality(s *measure.Step) string {
+func quality(r measure.Record, s *measure.Step) string {
 	added, known := s.Figures["added_p95_ms"]
 	if !known {
 		return ""
 	}
-	text := fmt.Sprintf(": it adds %s of delay at the 95th percentile", milliseconds(added))
+	text := fmt.Sprintf(": it adds %s of %s at the 95th percentile", milliseconds(added), delayName(r))
 	if late, known := s.Figures["late_100ms_share"]; known {
 		text += fmt.Sprintf(", and %s of the packets come too late", percent(late))
 	}
