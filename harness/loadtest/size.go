@@ -61,6 +61,8 @@ type sizer struct {
 	idleLimit int
 	points    []sizing.Point
 	mix       *measure.Validation
+	// loginsWhy says what gave way in the search for tunnels per second.
+	loginsWhy []string
 }
 
 // Size searches what the proxy carries, fits what it costs, and answers how many proxies the demand
@@ -201,7 +203,7 @@ func (z *sizer) conclude() {
 		z.Proxy.Capacity.AtLeast = true
 	}
 	size := sizing.Size(z.Proxy, z.Demand)
-	size.Why, size.Validation = why, z.mix
+	size.Why, size.Validation = slices.Concat(why, z.loginsWhy), z.mix
 	r.Size = &size
 	z.judgeObjectives()
 	switch {

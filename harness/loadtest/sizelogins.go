@@ -123,7 +123,11 @@ func (z *sizer) loginsFound(f sizing.Found) {
 	for _, s := range z.logins {
 		p.Logins = max(p.Logins, served(s))
 	}
-	p.LoginsGaveWay, _ = sizing.GaveWay(e)
+	var why []string
+	p.LoginsGaveWay, why = sizing.GaveWay(e)
+	for _, w := range why {
+		z.loginsWhy = append(z.loginsWhy, "tunnels per second: "+w)
+	}
 	if p.LoginsGaveWay == sizing.TheMachine || p.LoginsGaveWay == sizing.TheGenerator {
 		p.LoginsAtLeast = true
 	}
