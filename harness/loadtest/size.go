@@ -188,12 +188,12 @@ func callsOf(s *measure.Step) int { return s.Calls }
 func (z *sizer) conclude() {
 	r := &z.record
 	r.Objectives = slices.Concat(z.steady, without(z.opening, OpenedShare))
-	if len(z.seen) == 0 {
-		r.Verdict, r.Reasons = measure.Void, []string{"no number of calls was tried"}
-		return
-	}
 	if r.Partial && !z.searched {
 		r.Verdict, r.Reasons = measure.Void, []string{z.unfinished()}
+		return
+	}
+	if len(z.seen) == 0 {
+		r.Verdict, r.Reasons = measure.Void, []string{"no number of calls was tried"}
 		return
 	}
 	z.proxyFacts()
