@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -19,6 +20,8 @@ func startServer(t testing.TB) string {
 	s, err := turntcp.NewServer(turntcp.Config{
 		Realm: "test", RelayIP: netip.MustParseAddr("127.0.0.1"),
 		Credentials: turntcp.StaticCredentials(map[string]string{"user": "password"}),
+		// On a busy machine what comes late comes all the same.
+		MaxQueueDelay: time.Minute,
 	})
 	if err != nil {
 		t.Fatal(err)
