@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pion/stun/v4"
@@ -35,6 +36,10 @@ type ClientConfig struct {
 	// WriteTimeout is after how long a write that does not get through ends the client. Default is
 	// 10 s; it is exact to a factor of two, since it is set anew only when half has gone by.
 	WriteTimeout time.Duration
+
+	// Socket is that of the connection, if what is written to the connection goes to the socket as it is:
+	// not through TLS. It makes WriteNow possible. Default is none.
+	Socket syscall.RawConn
 
 	// Timeout is for one transaction, besides its context. Default is 39.5 s, the Ti of RFC 8489
 	// section 6.2.2.
@@ -66,6 +71,7 @@ type Client struct {
 	writing  sync.Mutex
 	scratch  []byte
 	deadline time.Time // of writes, as set last
+	now      immediate
 
 	mu       sync.Mutex
 	err      error // why it ended
@@ -92,6 +98,7 @@ func NewClient(conn net.Conn, cfg ClientConfig) *Client {
 		pending: make(map[transactionID]chan<- *stun.Message),
 	}
 	c.channels.Store(new([]netip.AddrPort))
+	c.now.send = func(fd uintptr) { c.now.n, c.now.err = sendNow(fd, c.now.frames) }
 	go c.read()
 	return c
 }
@@ -212,7 +219,11 @@ func (c *Client) Send(peer netip.AddrPort, payload []byte) error {
 // error ends the client.
 func (c *Client) write(b []byte) error {
 	err := c.extendDeadline()
-	if err == nil {
+	if rest := c.now.rest; err == nil && len(rest) > 0 {
+		c.now.rest = rest[:0]
+		_, err = c.conn.Write(rest)
+	}
+	if err == nil && len(b) > 0 {
 		_, err = c.conn.Write(b)
 	}
 	if err == nil {

@@ -106,6 +106,7 @@ func (g *Generator) open(ctx context.Context, number int, due time.Time) (c *cal
 func (g *Generator) client(conn net.Conn, onData func(turntcp.Data), onDone func(error)) *turntcp.Client {
 	return turntcp.NewClient(conn, turntcp.ClientConfig{
 		Username: g.cfg.User, Password: g.cfg.Password, OnData: onData, OnDone: onDone, ReadBuffer: g.cfg.readBuffer(), WriteTimeout: 30 * time.Second,
+		Socket: plainSocketOf(conn),
 	})
 }
 

@@ -170,6 +170,9 @@ func (g *Generator) Close() error {
 	return nil
 }
 
+// late is how late something is now that is due.
+func (g *Generator) late(due time.Duration) time.Duration { return time.Since(g.epoch) - due }
+
 // Epoch is when the generator was made.
 func (g *Generator) Epoch() time.Time { return g.epoch }
 
@@ -203,7 +206,7 @@ func (g *Generator) farEnd(ctx context.Context) (*far, error) {
 		return nil, err
 	}
 	number := len(g.fars)
-	f.out = newOutbox(f.client, g.cfg.Single, func(due time.Duration) { g.shard(number).recordWrite(time.Since(g.epoch) - due) })
+	f.out = newOutbox(f.client, g.cfg.Single, g.late, func(late time.Duration) { g.shard(number).recordWrite(late) })
 	close(ready)
 	g.fars = append(g.fars, f)
 	return f, nil

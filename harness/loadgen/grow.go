@@ -114,7 +114,7 @@ func (g *Generator) openOne(ctx context.Context, number int, due time.Time) {
 		}
 		return
 	}
-	c.out = newOutbox(c.near, g.cfg.Single, func(due time.Duration) { g.shard(c.number).recordWrite(time.Since(g.epoch) - due) })
+	c.out = newOutbox(c.near, g.cfg.Single, g.late, func(late time.Duration) { g.shard(c.number).recordWrite(late) })
 	if err := g.use(c); err != nil {
 		g.lose(c, err)
 	}

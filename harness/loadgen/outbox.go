@@ -13,13 +13,18 @@ import (
 // counted as not sent: a few seconds of video.
 const maxBacklog = 1 << 20
 
-// An outbox writes the frames of one connection, so that a slow one holds up nobody else: the pacer
-// appends, a goroutine that lives while there is something writes all that is there at once.
+// behind is how late the pacer may be and still write by itself. Beyond that others help.
+const behind = 500 * time.Microsecond
+
+// An outbox writes the frames of one connection, so that a slow one holds up nobody else. The pacer writes
+// what the connection takes at once: to start a goroutine for a lone packet takes as long as to write it. Else it
+// appends, and a goroutine that lives while there is something writes all that is there at once.
 type outbox struct {
 	client *turntcp.Client
-	single bool                    // each packet by a write of its own
-	write  func()                  // the goroutine, made once
-	begun  func(due time.Duration) // called when it begins, with the time when that was due; may be nil
+	single bool                                  // each packet by a write of its own
+	write  func()                                // the goroutine, made once
+	late   func(due time.Duration) time.Duration // how late it is now
+	begun  func(late time.Duration)              // called when a write begins that nothing was before
 	work   sync.WaitGroup
 
 	mu      sync.Mutex
@@ -27,14 +32,15 @@ type outbox struct {
 	spare   []byte
 	writing int // bytes that are being written
 	running bool
+	unsent  bool          // the client has a part of a frame
 	first   time.Duration // when what it began with was due
 	closed  bool
 
 	backlog atomic.Int64 // most bytes that waited, since it was last reset
 }
 
-func newOutbox(c *turntcp.Client, single bool, begun func(due time.Duration)) *outbox {
-	o := &outbox{client: c, single: single, begun: begun}
+func newOutbox(c *turntcp.Client, single bool, late func(due time.Duration) time.Duration, begun func(late time.Duration)) *outbox {
+	o := &outbox{client: c, single: single, late: late, begun: begun}
 	o.write = o.run
 	return o
 }
@@ -51,7 +57,7 @@ func (o *outbox) add(size int, s *sending, n int, due time.Duration) bool {
 	if waiting := int64(len(o.pending) + o.writing); waiting > o.backlog.Load() {
 		o.backlog.Store(waiting)
 	}
-	if !o.running && o.client != nil {
+	if !o.running && o.client != nil && !o.writeNow(n, due) {
 		o.running, o.first = true, due
 		o.work.Add(1)
 		go o.write()
@@ -59,11 +65,30 @@ func (o *outbox) add(size int, s *sending, n int, due time.Duration) bool {
 	return true
 }
 
+// writeNow writes what waits without waiting for anything, if that can be, and reports whether nothing is
+// left to do. It is called with mu held.
+func (o *outbox) writeNow(n int, due time.Duration) bool {
+	late := o.late(due)
+	if o.single && n > 1 || late > behind {
+		return false
+	}
+	var taken bool
+	if taken, o.unsent = o.client.WriteNow(o.pending); !taken {
+		return false
+	}
+	o.begun(late)
+	o.pending = o.pending[:0]
+	return !o.unsent
+}
+
 // run writes until there is nothing.
 func (o *outbox) run() {
 	defer o.work.Done()
-	if o.begun != nil {
-		o.begun(o.first) // which nobody changes while this runs
+	if o.unsent { // which, as first, nobody changes while this runs
+		o.unsent = false
+		_ = o.client.WriteFrames(nil) // an error is that of the next write, too
+	} else {
+		o.begun(o.late(o.first))
 	}
 	for {
 		out := o.take()

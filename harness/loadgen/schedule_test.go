@@ -114,7 +114,7 @@ func TestSendAllocatesNothing(t *testing.T) {
 	g := &Generator{cfg: Config{Profile: p}}
 	c := &call{g: g}
 	c.upward.reset(len(p.Streams), span{0, time.Hour, 15 * time.Second})
-	out := newOutbox(nil, false, nil)
+	out := newOutbox(nil, false, nil, nil)
 	s := &sending{c: c, index: 2, schedule: newSchedule(p.Streams[2], 1, 0, 2), half: &c.upward, out: out, channel: 0x4000}
 	due := s.due()
 	frame := func() {
@@ -158,7 +158,7 @@ func TestOutboxIsBounded(t *testing.T) {
 	}
 	c := &call{g: &Generator{cfg: Config{Profile: p}}}
 	c.upward.reset(len(p.Streams), span{0, time.Hour, time.Hour})
-	out := newOutbox(nil, false, nil)
+	out := newOutbox(nil, false, nil, nil)
 	s := &sending{c: c, index: 2, schedule: newSchedule(p.Streams[2], 1, 0, 2), half: &c.upward, out: out, channel: 0x4000}
 	for due := s.due(); due < 30*time.Second; {
 		due = s.send(due)

@@ -1,6 +1,7 @@
 package loadgen
 
 import (
+	"crypto/tls"
 	"net"
 	"syscall"
 )
@@ -57,4 +58,19 @@ func socketOf(conn net.Conn) syscall.RawConn {
 		}
 	}
 	return nil
+}
+
+// plainSocketOf is the socket that what is written to a connection goes to as it is; nil if TLS is in between.
+func plainSocketOf(conn net.Conn) syscall.RawConn {
+	for at, depth := conn, 0; depth < 5; depth++ {
+		if _, is := at.(*tls.Conn); is {
+			return nil
+		}
+		inner, wraps := at.(interface{ NetConn() net.Conn })
+		if !wraps {
+			break
+		}
+		at = inner.NetConn()
+	}
+	return socketOf(conn)
 }
