@@ -14,6 +14,9 @@ import (
 
 var loopback = netip.MustParsePrefix("127.0.0.0/8")
 
+// onlyLoopback is what a TURN server must be told to relay to a peer here.
+var onlyLoopback = netip.MustParsePrefix("127.0.0.1/32")
+
 // startEcho starts a peer that answers addresses of the prefixes.
 func startEcho(t testing.TB, allow ...netip.Prefix) *EchoPeer {
 	t.Helper()
@@ -116,24 +119,6 @@ func TestEchoPeerAllocatesNothing(t *testing.T) {
 	}
 }
 
-// allowing starts a TURN server that relays to loopback, and returns its address.
-func allowing(t *testing.T) string {
-	t.Helper()
-	s, err := turntcp.NewServer(turntcp.Config{
-		Realm: "test", RelayIP: netip.MustParseAddr("127.0.0.1"), AllowPeers: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
-		Credentials: turntcp.StaticCredentials(map[string]string{"user": "password"}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	addr, err := s.ListenTCP("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return addr.String()
-}
-
 func toPeer(t *testing.T, profile string, near Dial, peer netip.AddrPort) *Generator {
 	t.Helper()
 	p, err := FindProfile(profile)
@@ -152,7 +137,7 @@ func toPeer(t *testing.T, profile string, near Dial, peer netip.AddrPort) *Gener
 func TestCallsToAnEchoPeer(t *testing.T) {
 	t.Parallel()
 	peer := startEcho(t, loopback)
-	g := toPeer(t, "720p", dialTo(allowing(t)), peer.Addr())
+	g := toPeer(t, "720p", dialTo(startServer(t, onlyLoopback)), peer.Addr())
 	s, err := g.Run(t.Context(), Step{Name: "echo", Calls: 3, Duration: time.Second, Churn: 2})
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +187,7 @@ func TestNoEcho(t *testing.T) {
 		peer         netip.AddrPort
 		noEcho       bool
 	}{
-		{"silent", allowing(t), silent.Addr(), true},
+		{"silent", startServer(t, onlyLoopback), silent.Addr(), true},
 		{"refused", startServer(t), netip.MustParseAddrPort("192.0.2.1:9"), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -14,11 +14,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// startServer starts a TURN server and returns its address.
-func startServer(t testing.TB) string {
+// startServer starts a TURN server, which relays to its relays and to the peers allowed, and returns its address.
+func startServer(t testing.TB, allow ...netip.Prefix) string {
 	t.Helper()
 	s, err := turntcp.NewServer(turntcp.Config{
-		Realm: "test", RelayIP: netip.MustParseAddr("127.0.0.1"),
+		Realm: "test", RelayIP: netip.MustParseAddr("127.0.0.1"), AllowPeers: allow,
 		Credentials: turntcp.StaticCredentials(map[string]string{"user": "password"}),
 		// On a busy machine what comes late comes all the same.
 		MaxQueueDelay: time.Minute,
