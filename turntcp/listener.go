@@ -160,7 +160,7 @@ func serverTLS(caller *tls.Config) *tls.Config {
 	plain := caller.Clone()
 	plain.MinVersion = max(plain.MinVersion, tls.VersionTLS12)
 	plain.NextProtos = nil
-	plain.DynamicRecordSizingDisabled = true // a frame is a record
+	plain.DynamicRecordSizingDisabled = true // the outbox says what a record has
 	turn := plain.Clone()
 	turn.NextProtos = []string{alpnTURN}
 	turn.GetConfigForClient = nil

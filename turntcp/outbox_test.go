@@ -228,6 +228,49 @@ func TestWriteTimeout(t *testing.T) {
 	})
 }
 
+// Frames that go out together share records where the client takes TLS for the stream it is, and none is cut.
+func TestRecords(t *testing.T) {
+	_, _ = certificate()
+	const video = channelHeader + 1200
+	for _, tt := range []struct {
+		name  string
+		joins bool
+		sizes []int // of frames
+		want  []int // sizes of records
+	}{
+		{"shared", true, []int{video, video, video, video, video, video}, []int{4 * video, 2 * video}},
+		{"small ones", true, []int{164, 164, video, 164}, []int{3*164 + video}},
+		{"one that is large", true, []int{164, 9004, 164}, []int{164, 9004, 164}},
+		{"each its own", false, []int{164, video, 164}, []int{164, video, 164}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newSlowClient(t, "tls", 10*time.Second)
+				s.joins = tt.joins
+				b := burst{packets: len(tt.sizes), counts: &s.counts}
+				for _, size := range tt.sizes {
+					b.frames = AppendChannelData(b.frames, 0x4000, make([]byte, size-channelHeader))
+				}
+				if err := s.send(b); err != nil {
+					t.Fatal(err)
+				}
+				_ = s.conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+				var got []int
+				for buf := make([]byte, maxSegment); ; {
+					n, err := s.conn.Read(buf) // of one record
+					if err != nil {
+						break
+					}
+					got = append(got, n)
+				}
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("got records of %v bytes, want %v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
 // Any number of senders, and each frame arrives whole.
 func TestFramesNeverInterleave(t *testing.T) {
 	for _, transport := range transports {

@@ -61,3 +61,18 @@ func TestTLSNeedsConfiguration(t *testing.T) {
 		t.Errorf("listens on %v", addr)
 	}
 }
+
+// Who names the server gets several frames in a record; turnutils_uclient does not, and could not read them.
+func TestWhoseFramesShareRecords(t *testing.T) {
+	srv := newTestServer(t, nil)
+	for name, want := range map[string]bool{"": false, "turn.example.com": true} {
+		conn := tls.Client(dial(t, "tcp", srv.addr["tls"]), &tls.Config{ServerName: name, InsecureSkipVerify: true})
+		c := newTestClient(t, conn, ClientConfig{})
+		allocation(t, c.Client)
+		if got := onlyFlow(t, srv).conn.out.joins; got != want {
+			t.Errorf("server name %q: got %v, want %v", name, got, want)
+		}
+		c.Close()
+		eventually(t, "the connection has ended", func() bool { return srv.Connections() == 0 })
+	}
+}

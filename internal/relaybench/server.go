@@ -213,5 +213,5 @@ func writeCertificate(dir string) (cert, key string, err error) {
 	return cert, key, os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600)
 }
 
-// clientTLS trusts anybody: the server is the one that we started, on loopback.
-var clientTLS = &tls.Config{InsecureSkipVerify: true}
+// clientTLS names the server, as browsers do, and trusts anybody: it is the one that we started, on loopback.
+var clientTLS = &tls.Config{ServerName: "localhost", InsecureSkipVerify: true}
