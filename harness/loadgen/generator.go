@@ -95,18 +95,19 @@ type Generator struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	current span    // what is being measured
-	calls   []*call // the oldest first
-	fars    []*far
-	setup   phaseLatencies
-	wanted  int
-	opened  int
-	lost    []time.Duration // lifetimes
-	causes  map[string]int
-	farLost bool
-	starved error // out of descriptors or ports here
-	fatal   error
+	mu       sync.Mutex
+	current  span    // what is being measured
+	calls    []*call // the oldest first
+	replaced *sums   // of the calls that churn has taken away; nil while none is measured
+	fars     []*far
+	setup    phaseLatencies
+	wanted   int
+	opened   int
+	lost     []time.Duration // lifetimes
+	causes   map[string]int
+	farLost  bool
+	starved  error // out of descriptors or ports here
+	fatal    error
 
 	underway   atomic.Pointer[underway] // nil between steps
 	awaiting   atomic.Int64             // set-ups under way

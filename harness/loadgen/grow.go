@@ -211,9 +211,18 @@ func (g *Generator) churn(ctx context.Context, rate float64, start time.Time) {
 				return
 			}
 			old.end()
+			g.keep(old)
 			g.openOne(g.ctx, old.number, due)
 		})
 	}
+}
+
+// keep remembers what a call has counted that was replaced, and lets it count no more.
+func (g *Generator) keep(c *call) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.replaced.add(c, true)
+	c.reset(span{window: g.cfg.Window})
 }
 
 // oldest takes the oldest call away.

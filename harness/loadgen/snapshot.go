@@ -61,6 +61,9 @@ func (g *Generator) Snapshot() Snapshot {
 		c.snapshot(&s, &window)
 	}
 	s.Judged, s.Good = window.calls, window.passed
+	for _, t := range g.replaced.streams {
+		s.Scheduled, s.Sent = s.Scheduled+t.scheduled, s.Sent+t.sent
+	}
 	return s
 }
 

@@ -122,7 +122,7 @@ func (g *Generator) begin() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.wanted, g.opened, g.lost, g.causes, g.farLost, g.starved = 0, 0, nil, make(map[string]int), false, nil
-	g.current = span{window: g.cfg.Window}
+	g.current, g.replaced = span{window: g.cfg.Window}, nil
 }
 
 // prepare makes all calls count and follow their schedules anew, from a moment on that is not yet there
@@ -154,7 +154,7 @@ func (g *Generator) prepare(ctx context.Context, s Step) (sp span, err error) {
 		}
 	}
 	g.takeLateness()
-	g.current = sp
+	g.current, g.replaced = sp, newSums(g.cfg.Profile, sp, *g.shards.Load(), false)
 	return sp, nil
 }
 
@@ -207,7 +207,10 @@ func (g *Generator) result(s Step, sp span, shards []*shard, cut bool) measure.S
 	sum := newSums(g.cfg.Profile, sp, shards, cut)
 	g.mu.Lock()
 	for _, c := range g.calls {
-		sum.add(c)
+		sum.add(c, cut)
+	}
+	if g.replaced != nil {
+		sum.merge(g.replaced)
 	}
 	g.mu.Unlock()
 	r.Schedule = fmt.Sprintf("%016x", sum.schedule)

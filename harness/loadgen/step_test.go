@@ -89,6 +89,26 @@ func TestStormAndChurn(t *testing.T) {
 	}
 }
 
+// What a call has counted stays when churn replaces it, but for what was under way at that moment.
+func TestChurnForgetsNothing(t *testing.T) {
+	t.Parallel()
+	address := startServer(t)
+	g := start(t, "audio", dialTo(address), dialTo(address))
+	s, err := g.Run(t.Context(), Step{Calls: 10, Duration: 2 * time.Second, Churn: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const all = 10 * 2 * (50 + 5) // calls, seconds, audio and RTCP
+	for name, f := range map[string]measure.Flow{"up": s.Up, "down": s.Down} {
+		if f.Scheduled < all/2 || f.Scheduled > all || f.Received > f.Scheduled || f.Delay.Count()-f.Received > 20 || f.Received > f.Delay.Count() {
+			t.Errorf("%s: %d packets due, %d received, %d delays; want about %d of each", name, f.Scheduled, f.Received, f.Delay.Count(), all)
+		}
+	}
+	if len(s.Windows) != 1 || s.Windows[0].Calls < 20 {
+		t.Errorf("windows %+v, want one with the calls that were there first and with those that replaced them", s.Windows)
+	}
+}
+
 // A stall of the way shows in the percentiles as it was: nobody waits for it before sending on.
 func TestStallIsNotOmitted(t *testing.T) {
 	t.Parallel()
@@ -284,7 +304,7 @@ func TestCutOff(t *testing.T) {
 			}
 		}
 		sum := newSums(Profile{Streams: []Stream{audio}}, sp, []*shard{newShard(1)}, true)
-		sum.add(c)
+		sum.add(c, true)
 		if got := mergeLate(nil, sum.streams[0])[judged].Share; got != test.late || sum.streams[0].scheduled != test.scheduled {
 			t.Errorf("%s: %v of %d late, want %v of %d", test.name, got, sum.streams[0].scheduled, test.late, test.scheduled)
 		}

@@ -15,7 +15,6 @@ type sums struct {
 	streams []streamTally
 	windows []windowSum
 	shards  []*shard
-	cut     bool // the span ends at this moment: what was due in its last second may be on its way
 
 	schedule uint64 // fingerprints of all frames that were due
 }
@@ -29,15 +28,18 @@ type windowSum struct {
 	backlog         int64
 }
 
+// newSums has nothing in it. If it is cut the span ends at this moment.
 func newSums(p Profile, s span, shards []*shard, cut bool) *sums {
 	windows := s.windows()
 	if cut { // a window of less than that has nothing to be judged by
 		windows = span{s.begin, max(s.begin, s.end-drain), s.window}.windows()
 	}
-	return &sums{profile: p, span: s, shards: shards, cut: cut, streams: make([]streamTally, len(p.Streams)), windows: make([]windowSum, windows)}
+	return &sums{profile: p, span: s, shards: shards, streams: make([]streamTally, len(p.Streams)), windows: make([]windowSum, windows)}
 }
 
-func (s *sums) add(c *call) {
+// add takes what a call has counted. It is settled if it ends at this moment: what was due in its last second may be
+// on its way.
+func (s *sums) add(c *call, settle bool) {
 	var both [][]windowTally
 	for _, h := range []*half{&c.upward, &c.downward} {
 		h.mu.Lock()
@@ -45,7 +47,7 @@ func (s *sums) add(c *call) {
 		unsettled := int64(0)
 		for i := range h.streams {
 			t := h.streams[i]
-			if t.scheduled > 0 && s.cut {
+			if t.scheduled > 0 && settle {
 				unsettled += s.lastSecond(i)
 				t.scheduled = settled(t.scheduled, t.received, s.lastSecond(i))
 				t.sent = min(t.sent, t.scheduled)
@@ -55,12 +57,12 @@ func (s *sums) add(c *call) {
 				s.shards[c.number%len(s.shards)].recordJitter(i, time.Duration(t.jitter))
 			}
 		}
-		windows := slices.Clone(h.windows)
-		if last := len(s.windows) - 1; s.cut && last >= 0 && last < len(windows) {
-			windows[last].scheduled = settled(windows[last].scheduled, windows[last].received, unsettled)
+		windows := slices.Clone(h.windows[:min(len(h.windows), len(s.windows))])
+		h.mu.Unlock()
+		if settle {
+			settleLast(windows, unsettled)
 		}
 		both = append(both, windows)
-		h.mu.Unlock()
 	}
 	backlog := c.out.backlog.Load()
 	for i := range s.windows {
@@ -74,6 +76,29 @@ func (s *sums) add(c *call) {
 func (s *sums) lastSecond(stream int) int64 {
 	st := s.profile.Streams[stream]
 	return int64(math.Ceil(st.Rate * float64(packets(int(st.meanFrame()))) * drain.Seconds()))
+}
+
+// settleLast settles the last window in which something was due.
+func settleLast(windows []windowTally, unsettled int64) {
+	for i := len(windows) - 1; i >= 0; i-- {
+		if w := &windows[i]; w.scheduled > 0 {
+			w.scheduled = settled(w.scheduled, w.received, unsettled)
+			return
+		}
+	}
+}
+
+// merge adds what other calls of the step have counted.
+func (s *sums) merge(o *sums) {
+	s.schedule += o.schedule
+	for i := range s.streams {
+		s.streams[i].add(&o.streams[i])
+	}
+	for i := range min(len(s.windows), len(o.windows)) {
+		w, more := &s.windows[i], &o.windows[i]
+		w.calls, w.passed, w.scheduled, w.late = w.calls+more.calls, w.passed+more.passed, w.scheduled+more.scheduled, w.late+more.late
+		w.delays, w.mos, w.backlog = append(w.delays, more.delays...), append(w.mos, more.mos...), max(w.backlog, more.backlog)
+	}
 }
 
 // settled leaves out of what was due as much as may be on its way and has not come.
