@@ -19,8 +19,8 @@ func (e *explainer) reservations() {
 	e.refusedMechanisms()
 	e.drift()
 	if q := e.r.Quality; q != nil {
-		e.delays("up", q.Up)
-		e.delays("down", q.Down)
+		e.delays("up", q.Up, q.OwnLate)
+		e.delays("down", q.Down, q.OwnLate)
 	}
 	if b := e.r.Bursts; b != nil {
 		e.nagle("up", b.Up)
@@ -37,10 +37,11 @@ func (e *explainer) reservations() {
 	}
 }
 
-func (e *explainer) delays(way string, d Delays) {
+// delays does not hold against the path what this machine may have done.
+func (e *explainer) delays(way string, d Delays, own float64) {
 	switch {
 	case d.Sent == 0:
-	case d.Late >= burstShare:
+	case d.Late-own >= burstShare:
 		e.add("media.bursts", Likely, "%s, %.0f %% of lone packets came more than 100 ms after the fastest, or never (min %.0f, p50 %.0f, max %.0f ms)",
 			way, 100*d.Late, d.Min, d.P50, d.Max)
 	case d.Min > farDelay:

@@ -56,7 +56,7 @@ func codesOf(findings []Finding) (c []string) {
 }
 
 func quality(up, down Delays) func(*Report) {
-	return func(r *Report) { r.Quality = &Quality{up, down} }
+	return func(r *Report) { r.Quality = &Quality{Up: up, Down: down} }
 }
 func rate(up, down float64) func(*Report) { return func(r *Report) { r.Rate = &Rate{up, down} } }
 func largest(bytes int) func(*Report)     { return func(r *Report) { r.MaxPacket = bytes } }
@@ -72,6 +72,8 @@ var explainTable = []struct {
 	{"works well", failing("", "", quality(Delays{Sent: 100, Received: 100, Min: 20, P50: 21, Max: 300, Late: 0.03}, Delays{Sent: 100, Received: 99, Late: 0.01}),
 		rate(40, 30), largest(1200), endurance(Endurance{Survived: 300, Lived: 60})), nil, ""},
 	{"bursts", failing("", "", quality(Delays{Sent: 100, Received: 100}, Delays{Sent: 100, Received: 100, Late: 0.5, Max: 300})), []string{"media.bursts"}, "down, 50 %"},
+	{"late, and so was this machine", failing("", "", quality(Delays{Sent: 100, Received: 100}, Delays{Sent: 100, Received: 100, Late: 0.5, Max: 300}), func(r *Report) { r.Quality.OwnLate = 0.4 }), nil, ""},
+	{"bursts on a machine that was late for a moment", failing("", "", quality(Delays{Sent: 100, Received: 100}, Delays{Sent: 100, Received: 100, Late: 0.5, Max: 300}), func(r *Report) { r.Quality.OwnLate = 0.1 }), []string{"media.bursts"}, "down, 50 %"},
 	{"bursts both ways", failing("", "", quality(Delays{Sent: 100, Received: 100, Late: 0.3}, Delays{Sent: 100, Received: 100, Late: 0.5})), []string{"media.bursts"}, "; down, 50 %"},
 	{"far", failing("", "", quality(Delays{Sent: 100, Received: 100, Min: 210}, Delays{})), []string{"media.delay"}, "up, the fastest packet took 210 ms"},
 	{"Nagle", failing("", "", func(r *Report) { r.Bursts = &Bursts{Up: Burst{Second: 41}, Down: Burst{Second: 41}} }, rate(40, 30)), []string{"media.nagle"}, "up, the second of two small packets takes 41 ms longer"},

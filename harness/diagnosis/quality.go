@@ -17,6 +17,10 @@ import (
 type Quality struct {
 	Up   Delays `json:"up"`
 	Down Delays `json:"down"`
+
+	// OwnLate is the share of moments, one every 20 ms meanwhile, to which this process came more than
+	// lateAfter late: what a machine that is busy, or was stopped, does to delays by itself.
+	OwnLate float64 `json:"own_late_100ms"`
 }
 
 // Delays are one-way, in milliseconds. Late is the share of the packets that came more than lateAfter
@@ -94,8 +98,12 @@ func (w *walk) quality(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("audio-like packets: %w", err)
 	}
-	return fmt.Sprintf("one-way delay up %.1f/%.1f ms, down %.1f/%.1f ms (p50/p95), later than 100 ms: %.1f %%",
-		q.Up.P50, q.Up.P95, q.Down.P50, q.Down.P95, 100*max(q.Up.Late, q.Down.Late)), nil
+	detail := fmt.Sprintf("one-way delay up %.1f/%.1f ms, down %.1f/%.1f ms (p50/p95), later than 100 ms: %.1f %%",
+		q.Up.P50, q.Up.P95, q.Down.P50, q.Down.P95, 100*max(q.Up.Late, q.Down.Late))
+	if q.OwnLate > 0 {
+		detail += fmt.Sprintf("; this machine was as late by itself %.1f %% of the time", 100*q.OwnLate)
+	}
+	return detail, nil
 }
 
 func (q Quality) worst() float64 { return max(q.Up.Late, q.Down.Late) }
@@ -106,8 +114,26 @@ func (w *walk) bothWays(ctx context.Context) (q Quality, err error) {
 	var both sync.WaitGroup
 	both.Go(func() { q.Up, errUp = audio(ctx, up) })
 	both.Go(func() { q.Down, errDown = audio(ctx, down) })
+	q.OwnLate = ownLate(ctx)
 	both.Wait()
 	return q, errors.Join(errUp, errDown)
+}
+
+// ownLate watches this machine's clock for as long as packets are sent.
+func ownLate(ctx context.Context) float64 {
+	start, moments, late := time.Now(), int(qualityTime/packetEvery), 0
+	for i := range moments {
+		due := start.Add(time.Duration(i) * packetEvery)
+		select {
+		case <-time.After(time.Until(due)):
+		case <-ctx.Done():
+			return float64(late) / float64(max(1, i))
+		}
+		if time.Since(due) > lateAfter {
+			late++
+		}
+	}
+	return float64(late) / float64(moments)
 }
 
 // audio sends one way, each packet when it is due; delays count from then.
