@@ -136,14 +136,27 @@ func (l *Load) Run(ctx context.Context, s loadgen.Step) (measure.Step, error) {
 	}
 	m, failed := loadgen.Merge(got.steps)
 	m.Start = at.Sub(l.fleet.epoch).Seconds()
-	if share := float64(len(got.steps)) / float64(len(l.fleet.members)); share < 1 {
-		m.Verdict, m.Generator.Coverage = measure.Void, share
-		m.Reasons = append(m.Reasons, errors.Join(got.lost...).Error())
+	if got.answered < len(l.fleet.members) {
+		l.without(&m, got)
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return m, context.Cause(ctx)
+	case len(got.lost) == len(l.fleet.members):
+		return m, errors.Join(append(got.lost, err, failed)...)
 	}
 	return m, errors.Join(err, failed, got.err)
+}
+
+// without makes a step void that members were lost in, or could not measure. What they had measured is in it.
+func (l *Load) without(m *measure.Step, got collected) {
+	m.Verdict, m.Generator.Coverage = measure.Void, float64(got.answered)/float64(len(l.fleet.members))
+	if why := errors.Join(append(got.lost, got.err)...); why != nil {
+		m.Reasons = append(m.Reasons, why.Error())
+	}
+	for _, s := range got.steps {
+		m.Seconds = max(m.Seconds, s.Seconds)
+	}
 }
 
 // together waits until all members have their calls up, and has them begin at the same time.
@@ -178,9 +191,10 @@ func (f *Fleet) stop() {
 
 // collected is what became of a step.
 type collected struct {
-	steps []measure.Step
-	lost  []error // members that are gone
-	err   error   // what members say
+	steps    []measure.Step // of members that are gone, what they said last
+	answered int            // members that measured to the end
+	lost     []error        // members that are gone
+	err      error          // what members say
 }
 
 // stopTime is how long members may take to end a step.
@@ -202,7 +216,7 @@ func (f *Fleet) collect(ctx context.Context) (c collected) {
 				case a := <-m.steps:
 					c.add(m, a)
 				default:
-					c.lost = append(c.lost, m.lostError())
+					c.lose(m)
 				}
 			case <-interrupted:
 				interrupted, tooLate = nil, time.After(stopTime)
@@ -215,12 +229,20 @@ func (f *Fleet) collect(ctx context.Context) (c collected) {
 	return c
 }
 
+func (c *collected) lose(m *member) {
+	c.lost = append(c.lost, m.lostError())
+	if s := m.lastSoFar(); s != nil {
+		c.steps = append(c.steps, *s)
+	}
+}
+
 func (c *collected) add(m *member, a answer) {
 	for i, reason := range a.Step.Reasons {
 		a.Step.Reasons[i] = "generator process " + m.name + ": " + reason
 	}
 	if a.Step.Seconds > 0 {
 		c.steps = append(c.steps, *a.Step)
+		c.answered++
 	}
 	switch {
 	case a.Error == "":

@@ -168,6 +168,21 @@ func TestLostProcess(t *testing.T) {
 	}
 }
 
+// What a process had counted when it died, five seconds ago at most, is in the step.
+func TestLostProcessHadCounted(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, 2, memberSpec{Server: startServer(t), Profile: "audio"})
+	time.AfterFunc(soFarEvery+2*time.Second, func() { f.members[1].cmd.Process.Signal(syscall.SIGKILL) })
+	s, err := f.Load(false).Run(t.Context(), loadgen.Step{Calls: 2, Duration: soFarEvery + 4*time.Second})
+	if err != nil || s.Verdict != measure.Void || s.Generator.Coverage != 0.5 || !s.Partial {
+		t.Errorf("%s, coverage %v, partial %v, %v; want void with half of it", s.Verdict, s.Generator.Coverage, s.Partial, err)
+	}
+	const pps = 50 + 5 // audio and RTCP
+	if one := int64(s.Seconds * pps); s.Calls != 2 || s.Up.Received < one+3*pps {
+		t.Errorf("%d calls, %d packets in %.1f s; want more than the %d of the call that went on", s.Calls, s.Up.Received, s.Seconds, one)
+	}
+}
+
 // An interrupted step keeps what all processes have measured.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
