@@ -40,6 +40,8 @@ type Config struct {
 	Cause func(error) string
 	// Fatal errors end a step at once: a rejected credential must not be tried again. Default none.
 	Fatal func(error) bool
+	// Refused tells errors by which the proxy itself says no to a tunnel. Default none.
+	Refused func(error) bool
 }
 
 // String names the profile; it keeps the password out of logs.
@@ -76,6 +78,9 @@ func (c *Config) setDefaults() error {
 	if c.Cause == nil {
 		c.Cause = error.Error
 	}
+	if c.Refused == nil {
+		c.Refused = func(error) bool { return false }
+	}
 	if c.Fatal == nil {
 		c.Fatal = func(error) bool { return false }
 	}
@@ -103,6 +108,7 @@ type Generator struct {
 	setup    phaseLatencies
 	wanted   int
 	opened   int
+	refused  int             // by the proxy
 	lost     []time.Duration // lifetimes
 	causes   map[string]int
 	farLost  bool
@@ -266,6 +272,9 @@ func (g *Generator) failed(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.causes[g.cfg.Cause(err)]++
+	if g.cfg.Refused(err) {
+		g.refused++
+	}
 	switch {
 	case errors.Is(err, errFar):
 		g.farLost = true

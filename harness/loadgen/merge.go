@@ -112,7 +112,7 @@ func mergePhases(list, other []measure.Phase) []measure.Phase {
 
 func mergeTunnels(t *measure.Tunnels, other measure.Tunnels) {
 	t.Wanted, t.Opened, t.Lost = t.Wanted+other.Wanted, t.Opened+other.Opened, t.Lost+other.Lost
-	t.Unreplaced += other.Unreplaced
+	t.Refused, t.Unreplaced = t.Refused+other.Refused, t.Unreplaced+other.Unreplaced
 	merge(t.Life, other.Life)
 	t.Longer = slices.Concat(t.Longer, other.Longer)
 	t.Longer = t.Longer[:min(1000, len(t.Longer))]

@@ -121,7 +121,7 @@ func (g *Generator) begin() {
 	g.unreplaced.Store(0)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.wanted, g.opened, g.lost, g.causes, g.farLost, g.starved = 0, 0, nil, make(map[string]int), false, nil
+	g.wanted, g.opened, g.refused, g.lost, g.causes, g.farLost, g.starved = 0, 0, 0, nil, make(map[string]int), false, nil
 	g.current, g.replaced = span{window: g.cfg.Window}, nil
 }
 
@@ -250,7 +250,7 @@ func (g *Generator) result(s Step, sp span, shards []*shard, cut bool) measure.S
 func (g *Generator) tunnels() measure.Tunnels {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	t := measure.Tunnels{Wanted: g.wanted, Opened: g.opened, Lost: len(g.lost), Life: measure.NewLatency(), Unreplaced: int(g.unreplaced.Load())}
+	t := measure.Tunnels{Wanted: g.wanted, Opened: g.opened, Refused: g.refused, Lost: len(g.lost), Life: measure.NewLatency(), Unreplaced: int(g.unreplaced.Load())}
 	causes := maps.Clone(g.causes)
 	if t.Unreplaced > 0 {
 		causes["not replaced, every call was being opened: more calls, or less churn"] = t.Unreplaced

@@ -8,7 +8,8 @@ import (
 )
 
 // judge says whether a step kept the objectives, in its Figures, Verdict and Reasons. A step that the
-// generator has found void stays void: what it shows is the generator. One that is direct is a
+// generator has found void stays void: what it shows is the generator. But a proxy that says no says so
+// to a late generator as well. One that is direct is a
 // baseline, and judged by nothing but that. With a void baseline a step can fail, but not pass.
 func judge(s, baseline *measure.Step, objectives []measure.Objective) {
 	incomparable := baseline != nil && baseline.Verdict == measure.Void
@@ -18,6 +19,9 @@ func judge(s, baseline *measure.Step, objectives []measure.Objective) {
 		s.Figures = figures(s, baseline)
 	}
 	if s.Verdict == measure.Void {
+		if why := refusals(s, objectives); why != "" {
+			s.Verdict, s.Reasons = measure.Fail, append([]string{why}, s.Reasons...)
+		}
 		return
 	}
 	s.Verdict, s.Reasons = measure.Pass, nil
@@ -34,6 +38,20 @@ func judge(s, baseline *measure.Step, objectives []measure.Objective) {
 		s.Verdict = measure.Void
 		s.Reasons = []string{"the direct baseline is void, so that nobody knows what the proxy adds"}
 	}
+}
+
+// refusals says what is wrong if what the proxy has refused is too much by itself.
+func refusals(s *measure.Step, objectives []measure.Objective) string {
+	due := s.Tunnels.Wanted + s.Tunnels.Unreplaced
+	if s.Direct || s.Tunnels.Refused == 0 || due == 0 {
+		return ""
+	}
+	for _, o := range objectives {
+		if got := 1 - float64(s.Tunnels.Refused)/float64(due); o.Metric == OpenedShare && broken(o, got) {
+			return fmt.Sprintf("%s, by the proxy's own answers", reason(o, got))
+		}
+	}
+	return ""
 }
 
 func broken(o measure.Objective, got float64) bool {

@@ -75,6 +75,9 @@ func TestJudge(t *testing.T) {
 		{"slow", measure.Step{Up: flow(5, 10, 0), Down: flow(5, 100, 0)}, measure.Fail, "added_p95_ms is 93.3 ms, want at most 20.0 ms (why)"},
 		{"refused", measure.Step{Tunnels: measure.Tunnels{Wanted: 10, Opened: 9}}, measure.Fail, "opened_share is 90.00 %, want at least 99.90 %"},
 		{"generator", measure.Step{Verdict: measure.Void, Reasons: []string{"late"}, Down: flow(5, 100, 0)}, measure.Void, "late"},
+		{"refused of a late generator", measure.Step{Verdict: measure.Void, Reasons: []string{"late"}, Tunnels: measure.Tunnels{Wanted: 10, Opened: 9, Refused: 1}}, measure.Fail,
+			"opened_share is 90.00 %, want at least 99.90 %, by the proxy's own answers"},
+		{"unanswered of a late generator", measure.Step{Verdict: measure.Void, Reasons: []string{"late"}, Tunnels: measure.Tunnels{Wanted: 2000, Opened: 1990, Refused: 1}}, measure.Void, "late"},
 		{"direct", measure.Step{Direct: true, Tunnels: measure.Tunnels{Wanted: 10, Opened: 9}}, measure.Pass, ""},
 	} {
 		s := c.step

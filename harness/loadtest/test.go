@@ -234,7 +234,7 @@ func (t *Test) Generator(direct bool) (*loadgen.Generator, error) {
 	}
 	return loadgen.New(loadgen.Config{
 		Profile: t.Profile, Seed: t.Seed, Near: near, Far: t.Direct, User: t.TURN.User, Password: t.TURN.Password,
-		Peer: t.Peer, Window: t.Window, MaxLateness: t.MaxLateness, Cause: Cause, Fatal: Rejected, Part: t.Part, Pacers: t.Pacers, Single: t.Single,
+		Peer: t.Peer, Window: t.Window, MaxLateness: t.MaxLateness, Cause: Cause, Fatal: Rejected, Refused: Refused, Part: t.Part, Pacers: t.Pacers, Single: t.Single,
 	})
 }
 

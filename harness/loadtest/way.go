@@ -135,15 +135,22 @@ func Rejected(err error) bool {
 		errors.As(err, &te) && te.Code == 401
 }
 
+// Refused tells that the proxy has answered CONNECT, and said no. It may have sent a challenge before something
+// else went wrong.
+func Refused(err error) bool {
+	var ce *proxyconnect.ConnectError
+	return errors.As(err, &ce) && ce.Status != 0 && ce.Status/100 != 2 && network(err) == ""
+}
+
 // Cause names why a tunnel failed, in words that are the same for many tunnels.
 func Cause(err error) string {
 	var ce *proxyconnect.ConnectError
 	var te *turntcp.Error
 	switch {
-	case errors.As(err, &ce) && (ce.Status == 0 || ce.Status/100 == 2 || network(err) != ""): // a challenge may have come before
-		return fmt.Sprintf("proxy, %s: %s", ce.Stage, kind(err))
-	case errors.As(err, &ce):
+	case errors.As(err, &ce) && Refused(err):
 		return fmt.Sprintf("the proxy answers CONNECT with %d", ce.Status)
+	case errors.As(err, &ce):
+		return fmt.Sprintf("proxy, %s: %s", ce.Stage, kind(err))
 	case errors.As(err, &te):
 		return fmt.Sprintf("the TURN server answers %s with %d", te.Method, te.Code)
 	}

@@ -180,6 +180,7 @@ type Tunnels struct {
 	Life   *Latency        `json:"lifetime,omitempty"` // of those lost; capped at a minute
 	Longer []time.Duration `json:"longer,omitempty"`   // lifetimes beyond a minute of those lost, the first 1000
 
+	Refused    int `json:"refused,omitempty"`    // by the proxy's own answer, of those that were not opened
 	Unreplaced int `json:"unreplaced,omitempty"` // replacements that were due while every call was being opened; not in Wanted
 }
 

@@ -46,11 +46,12 @@ const (
 	quorum  = 2
 )
 
-// A ballot counts the confirming steps of one number.
+// A ballot counts the confirming steps of one number. Void ones have no vote, but many of them end it.
 type ballot struct{ passes, fails, voids int }
 
 func (b *ballot) passed() bool { return b.passes >= quorum }
-func (b *ballot) failed() bool { return b.fails >= quorum }
+func (b *ballot) failed() bool { return b.fails >= quorum || b.voids >= repeats }
+func (b *ballot) votes() int   { return b.passes + b.fails }
 
 // A Search looks for the largest number of calls that passes: it doubles until a number has not
 // passed, bisects, and confirms the result with longer steps of which two of three must pass. What
@@ -120,6 +121,7 @@ func (s *Search) vote(calls int, v measure.Verdict) {
 		return
 	case measure.Void:
 		b.voids++
+		return
 	}
 	b.fails++
 }
@@ -149,7 +151,7 @@ func (s *Search) Result() Found {
 		f.Calls = s.unrefuted()
 	}
 	if b := s.confirm[f.Calls]; b != nil {
-		f.Passes, f.Of = b.passes, b.passes+b.fails
+		f.Passes, f.Of = b.passes, b.votes()
 	}
 	f.Limit, f.Fails = s.above(f.Calls, false), s.above(f.Calls, true)
 	switch {
@@ -175,7 +177,7 @@ func (s *Search) Result() Found {
 func (s *Search) onlyVoid(n int) bool {
 	fails, voids := s.fails[n], s.voids[n]
 	if b := s.confirm[n]; b != nil {
-		fails, voids = fails+b.fails, voids+b.voids
+		fails, voids = fails+b.fails+b.voids, voids+b.voids
 	}
 	return voids == fails
 }

@@ -90,6 +90,12 @@ func TestSearch(t *testing.T) {
 			}
 			return passIf(calls <= 64)
 		}, 62, 64, false, "did not pass", 25},
+		{"void confirmations have no vote", SearchConfig{Precision: 0.001}, func(calls, times int, kind string) measure.Verdict {
+			if kind == "confirm" && times < 3 { // two of them, after the search's own step
+				return measure.Void
+			}
+			return passIf(calls <= 53)
+		}, 53, 53, false, "54 calls did not pass", 22},
 		{"void from the first call on", SearchConfig{}, func(int, int, string) measure.Verdict { return measure.Void }, 0, 0, true, "1 calls could not be judged", 12},
 	} {
 		t.Run(c.name, func(t *testing.T) {

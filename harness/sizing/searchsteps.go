@@ -109,7 +109,7 @@ func (s *Search) vouch(n int) (StepRequest, bool) {
 	b := s.confirm[n]
 	switch {
 	case b == nil:
-	case b.failed(), b.passes+b.fails == repeats, s.cfg.Quick && b.passed():
+	case b.failed(), b.votes() == repeats, s.cfg.Quick && b.passed():
 		return StepRequest{}, false
 	}
 	return StepRequest{n, "confirm", s.cfg.ConfirmSeconds}, true
