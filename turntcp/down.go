@@ -16,16 +16,19 @@ const maxSegment = 16 << 10
 // for the client.
 func (f *flow) down(in *inbox) {
 	out := burst{frames: in.out[:0], counts: &f.counts}
+	var from sender
 	for i := range in.count() {
-		from, datagrams, size := in.message(i)
-		from, peer, channel, refused := f.sender(from)
+		at, datagrams, size := in.message(i)
+		if at != from.at { // of a train all but the first are from the same
+			from = f.sender(at)
+		}
 		packets, bytes := 0, 0
 		for more := true; more; more = len(datagrams) > 0 {
 			payload := datagrams[:min(size, len(datagrams))]
 			datagrams = datagrams[len(payload):]
 			switch {
-			case refused != nil:
-				refused.Add(1)
+			case from.refused != nil:
+				from.refused.Add(1)
 				continue
 			case !f.downRate.pass(len(payload)):
 				f.counts.tooFast.Add(1)
@@ -35,11 +38,11 @@ func (f *flow) down(in *inbox) {
 				_ = f.conn.send(out) // its failure ends the connection
 				out = burst{frames: out.frames[:0], counts: &f.counts}
 			}
-			out.append(from, channel, payload)
+			out.append(from.known, from.channel, payload)
 			packets, bytes = packets+1, bytes+len(payload)
 		}
 		if packets > 0 {
-			peer.down.add(packets, bytes)
+			from.peer.down.add(packets, bytes)
 		}
 	}
 	if len(out.frames) > 0 {
@@ -48,18 +51,25 @@ func (f *flow) down(in *inbox) {
 	in.out = out.frames
 }
 
-// sender returns who a datagram is from, as the client knows him and as we count him, and by which channel
-// it goes, or what to count it as if it may not pass.
-func (f *flow) sender(at netip.AddrPort) (from netip.AddrPort, peer *peer, channel uint16, refused *atomic.Uint64) {
-	from = f.relay.rs.known(netip.AddrPortFrom(plain(at.Addr()), at.Port()))
-	peer, channel = f.table.peer(from)
+// A sender is who a datagram is from: by its address, as the client knows him, and as we count him; and by
+// which channel it goes, or what to count it as if it may not pass.
+type sender struct {
+	at, known netip.AddrPort
+	peer      *peer
+	channel   uint16
+	refused   *atomic.Uint64
+}
+
+func (f *flow) sender(at netip.AddrPort) sender {
+	s := sender{at: at, known: f.relay.rs.known(netip.AddrPortFrom(plain(at.Addr()), at.Port()))}
+	s.peer, s.channel = f.table.peer(s.known)
 	switch {
-	case peer == nil:
-		refused = &f.counts.noPermission
-	case !f.relay.rs.permits(from):
-		refused = &f.counts.forbidden
+	case s.peer == nil:
+		s.refused = &f.counts.noPermission
+	case !f.relay.rs.permits(s.known):
+		s.refused = &f.counts.forbidden
 	}
-	return from, peer, channel, refused
+	return s
 }
 
 // A burst is frames that came together. Those of data belong to an allocation, whose counters they

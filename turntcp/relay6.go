@@ -27,19 +27,19 @@ func (f *flow) sendAlone(peer *peer, to netip.AddrPort, payload []byte) {
 }
 
 // downAlone relays a datagram that came to an IPv6 relay.
-func (f *flow) downAlone(from netip.AddrPort, l *letter, n int) {
-	from, peer, channel, refused := f.sender(from)
+func (f *flow) downAlone(at netip.AddrPort, l *letter, n int) {
+	from := f.sender(at)
 	switch {
-	case refused != nil:
-		refused.Add(1)
+	case from.refused != nil:
+		from.refused.Add(1)
 		return
 	case !f.downRate.pass(n):
 		f.counts.tooFast.Add(1)
 		return
 	}
 	out := burst{frames: l.out[:0], counts: &f.counts}
-	out.append(from, channel, l.buf[:n])
-	peer.down.add(1, n)
+	out.append(from.known, from.channel, l.buf[:n])
+	from.peer.down.add(1, n)
 	_ = f.conn.send(out) // its failure ends the connection
 	l.out = out.frames
 }
