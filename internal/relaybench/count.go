@@ -30,6 +30,7 @@ type counter struct {
 	header   [5]byte // of a TLS record (RFC 8446 section 5.2)
 	have     int     // of the header
 	left     int     // of the record
+	raw      syscall.RawConn
 	done     chan struct{}
 }
 
@@ -51,16 +52,27 @@ func takeOver(c *turntcp.Client, nc net.Conn, bytes *atomic.Uint64, buf []byte) 
 		}
 		n.secure, below = true, s.NetConn()
 	}
-	raw, err := below.(*net.TCPConn).SyscallConn()
-	if err != nil {
+	var err error
+	if n.raw, err = below.(*net.TCPConn).SyscallConn(); err != nil {
 		return nil, err
 	}
 	// A server would wait for a load that is held up, and drop what becomes old.
-	_ = raw.Control(func(fd uintptr) {
+	_ = n.raw.Control(func(fd uintptr) {
 		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, peerBuffer) // where we are root
 	})
-	go n.read(raw)
+	go n.read()
 	return n, nil
+}
+
+// wakeAt has the counter woken up when so many bytes have come. What it counts nobody waits for, and a load that is woken
+// for each write of a server's has less of its CPU left to send.
+func (c *counter) wakeAt(bytes int) (err error) {
+	if failed := c.raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, bytes)
+	}); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // Close waits for the goroutine that reads.
@@ -70,9 +82,9 @@ func (c *counter) Close() error {
 	return err
 }
 
-func (c *counter) read(raw syscall.RawConn) {
+func (c *counter) read() {
 	defer close(c.done)
-	_ = raw.Read(func(fd uintptr) bool { // until it is closed
+	_ = c.raw.Read(func(fd uintptr) bool { // until it is closed
 		for {
 			n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&c.buf[0])), uintptr(len(c.buf)), unix.MSG_DONTWAIT, 0, 0)
 			switch {

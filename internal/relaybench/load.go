@@ -169,13 +169,16 @@ func drive(ctx context.Context, srv *server, transport, way string, s shape, len
 	if way == "down" {
 		var bytes atomic.Uint64
 		buf := make([]byte, 256<<10)
+		frame := len(turntcp.AppendChannelData(nil, 0x4000, make([]byte, s.size)))
 		for _, c := range callers {
 			if c.counter, err = takeOver(c.Client, c.conn, &bytes, buf); err != nil {
 				return r, err
 			}
+			if err := c.counter.wakeAt(s.train * frame); err != nil {
+				return r, err
+			}
 		}
-		frame := uint64(len(turntcp.AppendChannelData(nil, 0x4000, make([]byte, s.size))))
-		relayed = func() uint64 { return bytes.Load() / frame }
+		relayed = func() uint64 { return bytes.Load() / uint64(frame) }
 	}
 	serverCPU, err := cpuTime(srv.pid())
 	if err != nil {
@@ -190,6 +193,11 @@ func drive(ctx context.Context, srv *server, transport, way string, s shape, len
 		return r, err
 	}
 	r.took = time.Since(began)
+	for _, c := range callers {
+		if c.counter != nil {
+			_ = c.counter.wakeAt(1) // a train may have lost some; a connection that has ended has nothing to count
+		}
+	}
 	var last time.Time
 	r.relayed, last = settled(relayed)
 	r.relayedWithin = max(last.Sub(began), r.took)
