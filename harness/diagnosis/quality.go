@@ -286,7 +286,13 @@ func burst(ctx context.Context, e end) (mbps float64, err error) {
 // a large one would be in the way of all that follow. TCP has no limit to it; the relayed leg has.
 func (w *walk) sizes(ctx context.Context) (string, error) {
 	up, down := w.ends()
-	for _, size := range []int{576, 1200, 1400, 4000, 8000, 16000, 60000} {
+	if r := w.report.Rate; r != nil && min(r.Up, r.Down) > 0 {
+		w.report.MaxPacket = rateSize // such packets have come through
+	}
+	for _, size := range []int{576, rateSize, 1400, 4000, 8000, 16000, 60000} {
+		if size <= w.report.MaxPacket {
+			continue
+		}
 		wait := w.passageTime(size)
 		if w.report.MaxPacket > 0 && !leaves(ctx, 4*wait) {
 			return fmt.Sprintf("packets of up to %d bytes come through; the path is too slow to try larger ones", w.report.MaxPacket), nil
@@ -311,10 +317,16 @@ func (w *walk) sizes(ctx context.Context) (string, error) {
 
 // passageTime is how long to wait for a packet, by the throughput that was measured.
 func (w *walk) passageTime(size int) time.Duration {
-	if r := w.report.Rate; r != nil && min(r.Up, r.Down) > 0 {
-		return settle + time.Duration(2*float64(size)*8/(min(r.Up, r.Down)*1e6)*float64(time.Second))
+	r := w.report.Rate
+	if r == nil || min(r.Up, r.Down) == 0 {
+		return settle
 	}
-	return settle
+	slowest := min(r.Up, r.Down)
+	wait := time.Duration(2 * float64(size) * 8 / (slowest * 1e6) * float64(time.Second))
+	if slowest < slowMbps {
+		return silence + wait
+	}
+	return settle + wait
 }
 
 // leaves tells whether the context has so much time left.
