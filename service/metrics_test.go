@@ -109,6 +109,10 @@ func TestMetrics(t *testing.T) {
 	if _, _, err := peer.ReadFromUDP(make([]byte, 200)); err != nil {
 		t.Fatal(err)
 	}
+	// It is counted once it has been sent, and before the connection is read again.
+	if _, err := client.Binding(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	check := func(live float64) {
 		t.Helper()
 		_, text := get(t, url+"/metrics")
