@@ -66,7 +66,7 @@ func tiles(r measure.Record) (list []tile) {
 			more = " or more"
 		}
 		list = append(list, tile{Value: fmt.Sprint(z.Proxies), Label: "proxies needed, the spare included", Note: "decided by " + z.Binding},
-			tile{Value: fmt.Sprint(z.Capacity) + more, Label: "calls that one proxy carries", Note: "confirmed " + z.Confirmed})
+			tile{Value: fmt.Sprint(z.Capacity) + more, Label: "calls that one proxy carries", Note: confirmed(z)})
 	}
 	s := reference(r)
 	if s == nil {
@@ -88,6 +88,14 @@ func tiles(r measure.Record) (list []tile) {
 		list = append(list, tile{Value: milliseconds(l.Milliseconds(0.99)), Label: "the generator was late, 99th percentile", Note: at, Class: voidIf(s.Verdict)})
 	}
 	return list
+}
+
+// confirmed says how often a capacity was seen again.
+func confirmed(z *measure.Size) string {
+	if strings.HasSuffix(z.Confirmed, " of 0") {
+		return "not confirmed, there was no time"
+	}
+	return "confirmed in " + z.Confirmed
 }
 
 func callsLabel(s measure.Step) string {

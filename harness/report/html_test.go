@@ -156,6 +156,19 @@ func TestHeadline(t *testing.T) {
 	}
 }
 
+// What a sizing has found is quoted with the figures of the step that found it.
+func TestFiguresOfTheCapacity(t *testing.T) {
+	step := func(kind string, calls int, v measure.Verdict) measure.Step { return sampleStep("x", kind, calls, 0, 1, 0.001, v) }
+	steps := []measure.Step{step("search", 8, measure.Pass), step("search", 16, measure.Pass), step("confirm", 32, measure.Void), step("model", 16, measure.Pass)}
+	r := measure.Record{Steps: steps, Size: &measure.Size{Capacity: 16, Confirmed: "0 of 0"}}
+	if got := reference(r); got != &steps[1] {
+		t.Errorf("got the figures of %d calls, %s, want those of 16 calls that passed", got.Calls, got.Kind)
+	}
+	if got := htmlOf(t, r); !strings.Contains(got, "not confirmed, there was no time") {
+		t.Error("the page does not say that the capacity is not confirmed")
+	}
+}
+
 // The values of a merged record's parts are lines of one chart.
 func TestHTMLOfParts(t *testing.T) {
 	r := sampleRecord()

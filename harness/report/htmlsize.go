@@ -33,7 +33,7 @@ func sizeSection(r measure.Record) section {
 	if z.AtLeast {
 		more = " or more: the search ended before the proxy did"
 	}
-	s.Items = append(s.Items, fmt.Sprintf("One proxy carries %s%s; confirmed in %s.", plural(z.Capacity, "call"), more, z.Confirmed))
+	s.Items = append(s.Items, fmt.Sprintf("One proxy carries %s%s; %s.", plural(z.Capacity, "call"), more, confirmed(z)))
 	if z.GaveWay != "" {
 		s.Items = append(s.Items, "What gave way: "+z.GaveWay+".")
 	}

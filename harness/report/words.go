@@ -152,9 +152,17 @@ func heaviest(r measure.Record) (most *measure.Step) {
 	return most
 }
 
-// reference is the step whose figures are quoted: the one with the most calls that passed, or if none
-// did, the one with the most calls.
+// reference is the step whose figures are quoted: of a sizing the last one that passed with as many calls as were found, else
+// the one with the most calls that passed, or if none did, the one with the most calls.
 func reference(r measure.Record) (best *measure.Step) {
+	for i, s := range r.Steps {
+		if n, has := calls.of(s); has && r.Size != nil && s.Verdict == measure.Pass && int(n) == r.Size.Capacity {
+			best = &r.Steps[i]
+		}
+	}
+	if best != nil {
+		return best
+	}
 	for i, s := range r.Steps {
 		if judged(s) && s.Verdict == measure.Pass && (best == nil || s.Calls >= best.Calls) {
 			best = &r.Steps[i]
