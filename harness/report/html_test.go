@@ -158,7 +158,9 @@ func TestHeadline(t *testing.T) {
 
 // What a sizing has found is quoted with the figures of the step that found it.
 func TestFiguresOfTheCapacity(t *testing.T) {
-	step := func(kind string, calls int, v measure.Verdict) measure.Step { return sampleStep("x", kind, calls, 0, 1, 0.001, v) }
+	step := func(kind string, calls int, v measure.Verdict) measure.Step {
+		return sampleStep("x", kind, calls, 0, 1, 0.001, v)
+	}
 	steps := []measure.Step{step("search", 8, measure.Pass), step("search", 16, measure.Pass), step("confirm", 32, measure.Void), step("model", 16, measure.Pass)}
 	r := measure.Record{Steps: steps, Size: &measure.Size{Capacity: 16, Confirmed: "0 of 0"}}
 	if got := reference(r); got != &steps[1] {
