@@ -114,19 +114,17 @@ func (w *walk) bothWays(ctx context.Context) (q Quality, err error) {
 	var both sync.WaitGroup
 	both.Go(func() { q.Up, errUp = audio(ctx, up) })
 	both.Go(func() { q.Down, errDown = audio(ctx, down) })
-	q.OwnLate = ownLate(ctx)
+	q.OwnLate = ownLate(ctx, up.client)
 	both.Wait()
 	return q, errors.Join(errUp, errDown)
 }
 
 // ownLate watches this machine's clock for as long as packets are sent.
-func ownLate(ctx context.Context) float64 {
+func ownLate(ctx context.Context, c *turntcp.Client) float64 {
 	start, moments, late := time.Now(), int(qualityTime/packetEvery), 0
 	for i := range moments {
 		due := start.Add(time.Duration(i) * packetEvery)
-		select {
-		case <-time.After(time.Until(due)):
-		case <-ctx.Done():
+		if sleepUntil(ctx, c, due) != nil {
 			return float64(late) / float64(max(1, i))
 		}
 		if time.Since(due) > lateAfter {
@@ -321,12 +319,11 @@ func (w *walk) passageTime(size int) time.Duration {
 	if r == nil || min(r.Up, r.Down) == 0 {
 		return settle
 	}
-	slowest := min(r.Up, r.Down)
-	wait := time.Duration(2 * float64(size) * 8 / (slowest * 1e6) * float64(time.Second))
+	least, slowest := settle, min(r.Up, r.Down)
 	if slowest < slowMbps {
-		return silence + wait
+		least = silence
 	}
-	return settle + wait
+	return least + time.Duration(2*float64(size)*8/(slowest*1e6)*float64(time.Second))
 }
 
 // leaves tells whether the context has so much time left.

@@ -110,9 +110,8 @@ func (l *Load) SoFar() (measure.Step, bool) {
 	}
 	m, err := loadgen.Merge(steps)
 	m.Start = begun.Sub(l.fleet.epoch).Seconds()
-	if share := float64(len(steps)) / float64(len(l.fleet.members)); share < 1 {
-		m.Verdict, m.Generator.Coverage = measure.Void, share
-		m.Reasons = append(m.Reasons, fmt.Sprintf("%d of %d generator processes had said what they counted", len(steps), len(l.fleet.members)))
+	if all := len(l.fleet.members); len(steps) < all {
+		l.lacks(&m, len(steps), fmt.Errorf("%d of %d generator processes had said what they counted", len(steps), all))
 	}
 	return m, err == nil && l.begun.Load() == begun
 }
@@ -137,7 +136,10 @@ func (l *Load) Run(ctx context.Context, s loadgen.Step) (measure.Step, error) {
 	m, failed := loadgen.Merge(got.steps)
 	m.Start = at.Sub(l.fleet.epoch).Seconds()
 	if got.answered < len(l.fleet.members) {
-		l.without(&m, got)
+		l.lacks(&m, got.answered, errors.Join(append(got.lost, got.err)...))
+		for _, s := range got.steps { // those of members that were lost are shorter
+			m.Seconds = max(m.Seconds, s.Seconds)
+		}
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -148,14 +150,11 @@ func (l *Load) Run(ctx context.Context, s loadgen.Step) (measure.Step, error) {
 	return m, errors.Join(err, failed, got.err)
 }
 
-// without makes a step void that members were lost in, or could not measure. What they had measured is in it.
-func (l *Load) without(m *measure.Step, got collected) {
-	m.Verdict, m.Generator.Coverage = measure.Void, float64(got.answered)/float64(len(l.fleet.members))
-	if why := errors.Join(append(got.lost, got.err)...); why != nil {
+// lacks makes a step void that has not all of what the members should have measured.
+func (l *Load) lacks(m *measure.Step, have int, why error) {
+	m.Verdict, m.Generator.Coverage = measure.Void, float64(have)/float64(len(l.fleet.members))
+	if why != nil {
 		m.Reasons = append(m.Reasons, why.Error())
-	}
-	for _, s := range got.steps {
-		m.Seconds = max(m.Seconds, s.Seconds)
 	}
 }
 
