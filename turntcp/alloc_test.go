@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net/netip"
 	"testing"
 
 	"github.com/pion/stun/v4"
@@ -82,5 +83,40 @@ func (tr *trial) downSealed(t testing.TB) {
 	sealed := tr.buf[:len(tr.train)+tr.n*recordOverhead]
 	if _, err := io.ReadFull(tr.client.(*tls.Conn).NetConn(), sealed); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Nor does one of an IPv6 relay.
+func TestRelayingIPv6AllocatesNothing(t *testing.T) {
+	peer := needIPv6(t)
+	rs := newRelays([]RelayAddr{{Local: loopback6}}, PortRange{20000, 60000}, nil)
+	r, _, err := rs.open(wish{ipv6: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	received := 0
+	r.deliverAlone = func(_ netip.AddrPort, _ *letter, n int) { received += n }
+	payload, buf := make([]byte, 160), make([]byte, 160)
+	to := addrPort(peer.LocalAddr())
+	echo := func() {
+		if err := r.sendOne(payload, to); err != nil {
+			t.Fatal(err)
+		}
+		n, from, err := peer.ReadFromUDPAddrPort(buf)
+		if err != nil || from != r.addr() {
+			t.Fatalf("%v, %v, want a datagram of %v", from, err, r.addr())
+		}
+		if _, err := peer.WriteToUDPAddrPort(buf[:n], from); err != nil {
+			t.Fatal(err)
+		}
+		if packets, errno := r.receiveAlone(); packets != 1 || errno != 0 {
+			t.Fatalf("%d datagrams, %v, want 1", packets, errno)
+		}
+	}
+	echo() // fills the pool
+	received = 0
+	if got := testing.AllocsPerRun(300, echo); got > 0 || received != 301*len(payload) {
+		t.Errorf("%v allocations for a datagram there and back, %d bytes, want 0 and %d", got, received, 301*len(payload))
 	}
 }

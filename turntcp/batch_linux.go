@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"sync"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -50,7 +49,6 @@ type sendBatch struct {
 	next  int // of the messages that are not sent yet
 	sent  int // messages, by the last call
 	errno unix.Errno
-	once  func(fd uintptr) bool
 }
 
 var sendBatches = sync.Pool{New: func() any {
@@ -60,7 +58,6 @@ var sendBatches = sync.Pool{New: func() any {
 		b.msgs[i].Namelen = unix.SizeofSockaddrInet4
 		b.controls[i].prepare()
 	}
-	b.once = b.sendOnce
 	return b
 }}
 
@@ -76,14 +73,32 @@ func (b *sendBatch) add(to netip.AddrPort, payload []byte) {
 
 func (b *sendBatch) full() bool { return b.n == sendBatchSize }
 
-// send sends all and empties the batch. What the kernel refuses is left out. It waits while the
-// socket's buffer is full, until the relay is closed at most.
+// send sends all and empties the batch. What the kernel refuses is left out. It waits for a short time while the
+// socket's buffer is full.
 func (b *sendBatch) send(r *relay) (packets, bytes, failed int) {
+	if r.uses.begin() {
+		packets, bytes, failed = b.sendAll(r)
+		r.done()
+	} else {
+		failed = b.n
+	}
+	for i := range b.iovs[:b.n] {
+		b.iovs[i].Base = nil
+	}
+	b.n = 0
+	return packets, bytes, failed
+}
+
+func (b *sendBatch) sendAll(r *relay) (packets, bytes, failed int) {
 	b.group(0, r.largestSegment)
+	attempts := 0
 	for first := 0; first < b.n; { // the datagram that msgs[next] begins with
-		if err := r.raw.Write(b.once); err != nil {
-			failed += b.n - first
-			break
+		b.sendOnce(uintptr(r.fd))
+		if b.errno == unix.EAGAIN {
+			if attempts++; !r.awaitRoom(attempts) {
+				return packets, bytes, failed + b.n - first
+			}
+			continue
 		}
 		if b.errno != 0 {
 			if r.cannotSegment(b.errno, &b.msgs[b.next]) {
@@ -104,15 +119,11 @@ func (b *sendBatch) send(r *relay) (packets, bytes, failed int) {
 			b.next++
 		}
 	}
-	for i := range b.iovs[:b.n] {
-		b.iovs[i].Base = nil
-	}
-	b.n = 0
 	return packets, bytes, failed
 }
 
 // sendOnce makes one system call. For one datagram sendto has less to look at.
-func (b *sendBatch) sendOnce(fd uintptr) bool {
+func (b *sendBatch) sendOnce(fd uintptr) {
 	for {
 		var n uintptr
 		m := &b.msgs[b.next]
@@ -125,7 +136,7 @@ func (b *sendBatch) sendOnce(fd uintptr) bool {
 		}
 		b.sent = int(n)
 		if b.errno != unix.EINTR {
-			return b.errno != unix.EAGAIN
+			return
 		}
 	}
 }
@@ -186,52 +197,13 @@ func (in *inbox) receive(fd uintptr) unix.Errno {
 	}
 }
 
-// batching is what a relay needs for its batches.
-type batching struct {
-	raw      syscall.RawConn
-	readable func(fd uintptr) bool // receiveReady, made once
-	broken   error
-
-	largestSegment int // in bytes, of what is sent by segmentation; of the goroutine that sends
-}
-
-func (r *relay) prepare() (err error) {
-	r.readable = r.receiveReady
-	if r.raw, err = r.UDPConn.SyscallConn(); err == nil && r.isIPv4() {
-		r.largestSegment = segmentation(r.raw)
+// receive delivers what is there, as much as there is room for.
+func (r *relay) receive() (packets int, errno unix.Errno) {
+	in := inboxes.Get().(*inbox)
+	defer inboxes.Put(in)
+	if errno = in.receive(uintptr(r.fd)); errno == 0 {
+		r.deliver(in)
+		packets = in.n
 	}
-	return err
-}
-
-// receive waits for datagrams and delivers them until the socket is closed or broken.
-func (r *relay) receive() error {
-	if err := r.raw.Read(r.readable); err != nil {
-		return err
-	}
-	return r.broken
-}
-
-// receiveReady delivers what is there. It returns true to give up. After fewer datagrams than there
-// was room for it returns false at once: the next one is an event of its own, so asking again would
-// only cost a system call.
-func (r *relay) receiveReady(fd uintptr) bool {
-	for {
-		in := inboxes.Get().(*inbox)
-		errno := in.receive(fd)
-		if errno == 0 {
-			r.failures = 0
-			r.deliver(in)
-		}
-		full := errno == 0 && in.n == inboxSize
-		inboxes.Put(in)
-		switch {
-		case errno == unix.EAGAIN, errno == 0 && !full:
-			return false
-		case errno != 0:
-			if r.failures++; r.failures == maxReadErrors {
-				r.broken = errno
-				return true
-			}
-		}
-	}
+	return packets, errno
 }

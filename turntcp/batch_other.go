@@ -32,7 +32,7 @@ func (b *sendBatch) full() bool { return len(b.to) == sendBatchSize }
 // send sends all and empties the batch. What the system refuses is left out.
 func (b *sendBatch) send(r *relay) (packets, bytes, failed int) {
 	for i, payload := range b.payloads {
-		if _, err := r.UDPConn.WriteToUDPAddrPort(payload, b.to[i]); err != nil {
+		if _, err := r.udp.WriteToUDPAddrPort(payload, b.to[i]); err != nil {
 			failed++
 			continue
 		}
@@ -59,21 +59,16 @@ func (in *inbox) message(int) (from netip.AddrPort, datagrams []byte, size int) 
 	return in.from, in.buf[:in.n], in.n
 }
 
-// batching is what a relay needs for its batches: nothing here.
-type batching struct{}
-
-func (r *relay) prepare() error { return nil }
-
 // receive waits for datagrams and delivers them until the socket is closed or broken.
 func (r *relay) receive() (err error) {
 	in := new(inbox)
-	for {
-		if in.n, in.from, err = r.UDPConn.ReadFromUDPAddrPort(in.buf[:]); err == nil {
-			r.failures = 0
+	for failures := 0; ; {
+		if in.n, in.from, err = r.udp.ReadFromUDPAddrPort(in.buf[:]); err == nil {
+			failures = 0
 			r.deliver(in)
 			continue
 		}
-		if r.failures++; errors.Is(err, net.ErrClosed) || r.failures == maxReadErrors {
+		if failures++; errors.Is(err, net.ErrClosed) || failures == maxReadErrors {
 			return err
 		}
 	}

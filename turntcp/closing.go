@@ -17,7 +17,7 @@ const (
 	ClosedByReset     CloseReason = "client_reset"   // by RST, or the system gave up
 	ClosedDeleted     CloseReason = "client_deleted" // an allocation: a Refresh with lifetime 0
 	ClosedExpired     CloseReason = "expired"        // an allocation: not refreshed in time
-	ClosedRelayFailed CloseReason = "relay_failed"   // an allocation: its relay socket is broken
+	ClosedRelayFailed CloseReason = "relay_failed"   // its allocation's relay socket is broken
 	ClosedIdle        CloseReason = "idle"           // Config.FirstRequestTimeout
 	ClosedSlow        CloseReason = "slow_client"    // Config.WriteTimeout, or too many responses unread
 	ClosedBadFrame    CloseReason = "bad_frame"      // neither STUN nor ChannelData, or too large

@@ -72,6 +72,8 @@ type exchange struct {
 	refusal stun.ErrorCode // what we refuse it with, if pion has another word for it
 	taken   bool           // we answer the request, pion's answer is not sent
 
+	deletion *deletion // the request is ours, not the client's, and so is the answer
+
 	opened    *relay    // for an Allocate request; or
 	openedTCP *tcpRelay // if it is for TCP
 	reserved  token     // of the port next to it
@@ -198,7 +200,7 @@ func (c *conn) leave() {
 	left := slices.Clone(c.flows)
 	c.mu.Unlock()
 	for _, f := range left {
-		f.abandon()
+		c.control.delete(f)
 	}
 	if len(left) == 0 && c.control != nil {
 		c.control.leave(c)

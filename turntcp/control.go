@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
 )
 
@@ -27,6 +28,8 @@ type control struct {
 	requests chan *conn // to pion's goroutine
 	answered chan struct{}
 	current  *conn // whose request pion's goroutine works on
+
+	nonce stun.Nonce // for our own requests; of pion's goroutine
 
 	mu     sync.Mutex
 	owners map[net.Addr]*conn // by tag
@@ -87,14 +90,27 @@ func (ct *control) ReadFrom(p []byte) (int, net.Addr, error) {
 			ct.srv.controlling.Done()
 			return 0, nil, net.ErrClosed
 		}
-		if n := ct.current.handOver(p); n > 0 {
+		if n := ct.handOver(p); n > 0 {
 			return n, ct.current.nc.RemoteAddr(), nil
 		}
 	}
 }
 
+func (ct *control) handOver(p []byte) int {
+	if d := ct.current.deletion; d != nil {
+		return copy(p, d.request(ct.nonce, ct.srv.cfg.Realm))
+	}
+	return ct.current.handOver(p)
+}
+
 // WriteTo sends a response of pion's.
 func (ct *control) WriteTo(p []byte, _ net.Addr) (int, error) {
+	if d := ct.current.deletion; d != nil {
+		if nonce := d.answered(p); nonce != nil {
+			ct.nonce = nonce
+		}
+		return len(p), nil
+	}
 	if err := ct.current.answer(p); err != nil {
 		return 0, err
 	}
@@ -150,11 +166,16 @@ func (ct *control) owner(tag net.Addr) *conn {
 }
 
 func (ct *control) authenticate(ra *turn.RequestAttributes) (string, []byte, bool) {
+	if d := ct.current.deletion; d != nil {
+		return d.flow.user, ownKey, true
+	}
 	return ct.current.authenticate(ra)
 }
 
 func (ct *control) authenticated(_, _ net.Addr, _, user, _, _ string, ok bool) {
-	ct.current.authenticated(user, ok)
+	if ct.current.deletion == nil {
+		ct.current.authenticated(user, ok)
+	}
 }
 
 // permit is where pion asks about a peer of CreatePermission or ChannelBind. They have been judged.

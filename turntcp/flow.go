@@ -2,6 +2,7 @@ package turntcp
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -82,8 +83,6 @@ func (f *flow) whyDeleted(connection error) (CloseReason, error) {
 		return reasonOf(connection), connection
 	case f.conn.deletes.Load():
 		return ClosedDeleted, nil
-	case f.relay != nil && f.relay.failed.Load():
-		return ClosedRelayFailed, nil
 	}
 	return ClosedExpired, nil
 }
@@ -108,20 +107,17 @@ func (c *conn) give(f *flow) {
 	if c.openedTCP != nil {
 		f.tcp = c.openedTCP
 		f.lives, f.dies = context.WithCancel(c.srv.stop)
-		f.tcp.deliver, f.tcp.drained = f.accepted, f.end
+		f.tcp.deliver, f.tcp.broke, f.tcp.drained = f.accepted, f.relayBroke, f.end
 		return
 	}
 	f.relay, f.reserved = c.opened, c.reserved
-	f.relay.deliver, f.relay.deliverAlone, f.relay.drained = f.down, f.downAlone, f.end
+	f.relay.deliver, f.relay.deliverAlone = f.down, f.downAlone
+	f.relay.broke, f.relay.drained = f.relayBroke, f.end
 }
 
-// abandon ends an allocation that stands, by way of pion.
-func (f *flow) abandon() {
-	if f.tcp != nil {
-		f.tcp.abandon()
-	} else {
-		f.relay.abandon()
-	}
+// relayBroke ends the connection: its client then knows at once that it needs another allocation.
+func (f *flow) relayBroke(err error) {
+	f.conn.hangUp(because(ClosedRelayFailed, fmt.Errorf("relay %v: %w", f.addr(), err)))
 }
 
 // flowOf is the flow with the relayed address, which may have ended meanwhile.

@@ -18,7 +18,7 @@ var letters = sync.Pool{New: func() any { return new(letter) }}
 
 // sendAlone sends a datagram from an IPv6 relay.
 func (f *flow) sendAlone(peer *peer, to netip.AddrPort, payload []byte) {
-	if _, err := f.relay.WriteToUDPAddrPort(payload, to); err != nil {
+	if err := f.relay.sendOne(payload, to); err != nil {
 		f.counts.unsent.Add(1)
 		return
 	}

@@ -46,6 +46,8 @@ type relays struct {
 
 	expired func(user string) // is told of a reservation that nobody took
 
+	pollers pollers // that read them
+
 	mu   sync.Mutex
 	held map[token]*reservation
 }
@@ -127,21 +129,9 @@ func (rs *relays) openOn(h *relayHost, w wish) (*relay, token, error) {
 }
 
 func (rs *relays) listen(h *relayHost, port uint16) (*relay, error) {
-	network := "udp4"
-	if !h.local.Is4() {
-		network = "udp6"
-	}
-	u, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(netip.AddrPortFrom(h.local, port)))
-	if err != nil {
-		return nil, fmt.Errorf("open a relay socket: %w", err)
-	}
-	// Best effort: a refusal leaves the default, which only loses packets sooner.
-	_ = u.SetReadBuffer(relayBuffer)
-	_ = u.SetWriteBuffer(relayBuffer)
-	r := &relay{UDPConn: u, rs: rs, host: h, port: port}
+	r := &relay{rs: rs, host: h, port: port}
 	r.told = net.UDPAddrFromAddrPort(r.addr())
-	if err := r.prepare(); err != nil {
-		u.Close()
+	if err := r.listen(netip.AddrPortFrom(h.local, port)); err != nil {
 		return nil, fmt.Errorf("open a relay socket: %w", err)
 	}
 	return r, nil

@@ -2,7 +2,6 @@ package turntcp
 
 import (
 	"sync"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -123,10 +122,8 @@ var canSegment = sync.OnceValue(func() bool {
 
 // segmentation lets a socket receive several datagrams as one (since Linux 5.0; best effort) and returns the
 // largest segment to try when sending.
-func segmentation(raw syscall.RawConn) (largest int) {
-	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1)
-	})
+func segmentation(fd int) (largest int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	if !canSegment() {
 		return 0
 	}

@@ -2,7 +2,6 @@ package turntcp
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -206,7 +205,7 @@ func TestCannotSegment(t *testing.T) {
 		{unix.EMSGSIZE, 1, false, 2000},
 	}
 	for _, tt := range tests {
-		r := &relay{batching: batching{largestSegment: 2000}}
+		r := &relay{relaySocket: relaySocket{largestSegment: 2000}}
 		iov := unix.Iovec{}
 		iov.SetLen(1000)
 		m := &mmsghdr{}
@@ -223,11 +222,12 @@ func TestSegmentedReceive(t *testing.T) {
 	l := newLink(t)
 	r, peer := relayOn(t, l)
 	at := r.addr()
-	raw, err := peer.SyscallConn()
+	file, err := peer.File()
 	if err != nil {
 		t.Fatal(err)
 	}
-	sender := &relay{UDPConn: peer.UDPConn, batching: batching{raw: raw, largestSegment: maxSegmented}}
+	defer file.Close()
+	sender := &relay{relaySocket: relaySocket{fd: int(file.Fd()), largestSegment: maxSegmented}}
 	for _, tt := range segmentTrains {
 		if tt.sizes[0] > 1472 {
 			continue
@@ -258,13 +258,15 @@ func TestSegmentedReceive(t *testing.T) {
 // receiveCut reads n datagrams, and says in how many messages they came.
 func receiveCut(t testing.TB, r *relay, n int) (got [][]byte, messages int) {
 	t.Helper()
-	_ = r.SetReadDeadline(time.Now().Add(10 * time.Second))
 	in := inboxes.Get().(*inbox)
 	defer inboxes.Put(in)
 	for len(got) < n {
-		err := r.raw.Read(func(fd uintptr) bool { return !errors.Is(in.receive(fd), unix.EAGAIN) })
-		if err != nil {
-			t.Fatalf("%d of %d datagrams: %v", len(got), n, err)
+		ready := []unix.PollFd{{Fd: int32(r.fd), Events: unix.POLLIN}}
+		if some, err := unix.Poll(ready, 10_000); some != 1 || err != nil {
+			t.Fatalf("%d of %d datagrams: %d, %v", len(got), n, some, err)
+		}
+		if errno := in.receive(uintptr(r.fd)); errno != 0 {
+			t.Fatalf("%d of %d datagrams: %v", len(got), n, errno)
 		}
 		for i := range in.count() {
 			messages++

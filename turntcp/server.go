@@ -172,7 +172,7 @@ type Server struct {
 	stop        context.Context // done when the server closes
 	stopping    context.CancelFunc
 	sweeping    sync.Once
-	running     sync.WaitGroup // the sweep, accept loops, connections, allocations and the readers of their relays
+	running     sync.WaitGroup // the sweep, accept loops, connections, allocations and their relays
 	silent      chan struct{}  // closed when all of these have ended
 	silence     sync.Once
 	controlling sync.WaitGroup // pion's goroutines, which end after that
@@ -286,6 +286,7 @@ func (s *Server) Close() error {
 	s.silence.Do(func() { close(s.silent) })
 	s.controlling.Wait()
 	s.relays.releaseAll()
+	s.relays.pollers.close()
 	return errors.Join(errs...)
 }
 

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -30,9 +29,9 @@ type tcpRelay struct {
 	// Set when the relay belongs to an allocation, before pion accepts.
 	deliver func(net.Conn)
 	drained func()
+	broke   func(error)
 
-	closing   sync.Once
-	abandoned atomic.Bool // closed by us, and pion does not know yet
+	closing sync.Once
 }
 
 // openTCP returns a relay on any free port.
@@ -97,25 +96,18 @@ func (r *tcpRelay) Accept() (net.Conn, error) {
 				r.drained()
 				r.drained = nil
 			}
-			if errors.Is(err, net.ErrClosed) && !r.abandoned.Load() {
-				runtime.Goexit()
+			if !errors.Is(err, net.ErrClosed) {
+				r.broke(err)
 			}
-			return nil, err
+			runtime.Goexit()
 		}
 		time.Sleep(time.Duration(failures) * 5 * time.Millisecond) // out of descriptors, most likely
 	}
 }
 
-// Close is what pion does when it has deleted the allocation.
-func (r *tcpRelay) Close() error { return r.close(false) }
-
-// abandon ends the allocation by ending its relay.
-func (r *tcpRelay) abandon() { _ = r.close(true) } // it is open, or is being closed
-
-// close frees the port.
-func (r *tcpRelay) close(abandoned bool) (err error) {
+// Close is what pion does when it has deleted the allocation. It frees the port.
+func (r *tcpRelay) Close() (err error) {
 	r.closing.Do(func() {
-		r.abandoned.Store(abandoned)
 		err = r.Listener.Close()
 		r.host.tcp.release(r.port)
 	})
