@@ -125,6 +125,7 @@ type poller struct {
 	file   *os.File // the epoll
 	raw    syscall.RawConn
 	events [maxEvents]unix.EpollEvent
+	rest   rest
 
 	again, before []*relay // which may have more than was read of them, now and in the last turn
 }
@@ -160,13 +161,18 @@ func (p *poller) run() { _ = p.raw.Read(p.read) }
 // read reads until there is nothing more, and then returns false: more is an event of its own.
 func (p *poller) read(epoll uintptr) bool {
 	for {
+		if len(p.again) == 0 {
+			p.rest.take()
+		}
 		n := p.look(epoll)
-		p.readAgain()
+		packets := p.readAgain()
+		relays := len(p.before) + n
 		for _, event := range p.events[:n] {
 			if r := p.relays.at(int(event.Fd)); r != nil && r.poller == p { // an event may be of the descriptor's last owner
-				p.readOne(r)
+				packets += p.readOne(r)
 			}
 		}
+		p.rest.found(relays, packets)
 		if n < maxEvents && len(p.again) == 0 {
 			return false
 		}
