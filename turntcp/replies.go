@@ -58,9 +58,22 @@ func (c *conn) takeOver() {
 func (f Frame) hasUnknown() (unknown bool) {
 	f.eachAttribute(func(attribute uint16, _ []byte) {
 		t := stun.AttrType(attribute)
-		unknown = unknown || t.Required() && !t.Known()
+		unknown = unknown || t.Required() && !isKnown(t)
 	})
 	return unknown
+}
+
+// isKnown is AttrType.Known for what must be comprehended, without the map that it makes each time.
+func isKnown(t stun.AttrType) bool {
+	switch t {
+	case stun.AttrMappedAddress, stun.AttrUsername, stun.AttrErrorCode, stun.AttrMessageIntegrity, stun.AttrUnknownAttributes,
+		stun.AttrRealm, stun.AttrNonce, stun.AttrXORMappedAddress, stun.AttrPriority, stun.AttrUseCandidate,
+		stun.AttrChannelNumber, stun.AttrLifetime, stun.AttrXORPeerAddress, stun.AttrData, stun.AttrXORRelayedAddress,
+		stun.AttrEvenPort, stun.AttrRequestedTransport, stun.AttrDontFragment, stun.AttrReservationToken, stun.AttrConnectionID,
+		stun.AttrRequestedAddressFamily, stun.AttrMessageIntegritySHA256, stun.AttrPasswordAlgorithm, stun.AttrUserhash:
+		return true
+	}
+	return false
 }
 
 // correct returns what to send for a frame of pion's. It puts our reason into an error response: pion
