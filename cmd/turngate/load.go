@@ -195,16 +195,15 @@ func (t *target) test(profile loadgen.Profile, objectives []measure.Objective, s
 type loadCmd struct {
 	Plan planFile `arg:"" optional:"" help:"YAML with values for these flags, their names with _ for -. Flags and environment win."`
 	pathFlags
-	Profile    string        `default:"720p" help:"What a call is made of: audio, 360p, 720p, 1080p, simulcast, screen, idle."`
-	Calls      int           `default:"10" help:"How many calls."`
-	Shape      string        `default:"steady" enum:"steady,steps,ramp,storm,failover,churn,soak" help:"steady; steps: --steps one after the other; ramp: up to --calls in five steps; storm: all log in within --over; failover: half of the calls come back within --over; churn: --rate calls per second are replaced; soak: steady, and tunnels that are lost are what counts."`
-	Steps      []int         `placeholder:"N,..." help:"Calls of each step, with --shape steps."`
-	Duration   time.Duration `default:"30s" help:"Of each step."`
-	Peer       string        `placeholder:"HOST:PORT" help:"The other end of the calls is on another host: turngate peer, or any UDP echo that the TURN server relays to. Delays are then half of the round trip. Default: both ends are here."`
-	Baseline   time.Duration `placeholder:"D" help:"How long the same calls are measured without the proxy first. Default: a third of the first step, 5 s to 30 s."`
-	NoBaseline bool          `help:"Measure nothing without the proxy; what it adds is not known then. With --peer nothing need be reachable without it."`
-	Over       time.Duration `default:"10s" help:"Of a storm."`
-	Rate       float64       `default:"5" help:"Of churn, in calls per second."`
+	Profile  string        `default:"720p" help:"What a call is made of: audio, 360p, 720p, 1080p, simulcast, screen, idle."`
+	Calls    int           `default:"10" help:"How many calls."`
+	Shape    string        `default:"steady" enum:"steady,steps,ramp,storm,failover,churn,soak" help:"steady; steps: --steps one after the other; ramp: up to --calls in five steps; storm: all log in within --over; failover: half of the calls come back within --over; churn: --rate calls per second are replaced; soak: steady, and tunnels that are lost are what counts."`
+	Steps    []int         `placeholder:"N,..." help:"Calls of each step, with --shape steps."`
+	Duration time.Duration `default:"30s" help:"Of each step."`
+	peerFlags
+	Baseline time.Duration `placeholder:"D" help:"How long the same calls are measured without the proxy first. Default: a third of the first step, 5 s to 30 s."`
+	Over     time.Duration `default:"10s" help:"Of a storm."`
+	Rate     float64       `default:"5" help:"Of churn, in calls per second."`
 	webFlags
 	Objective []string `placeholder:"METRIC=LIMIT" help:"Another limit than the default; off leaves the objective out. See docs/load.md. May be repeated."`
 	Abort     bool     `name:"abort-on-fail" help:"End at the first step that breaks an objective."`
@@ -237,7 +236,7 @@ func (c *loadCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	if err := c.checkPeer(); err != nil {
+	if err := c.peerFlags.check(&c.pathFlags); err != nil {
 		return err
 	}
 	out, err := c.open(std)
@@ -253,8 +252,8 @@ func (c *loadCmd) Run(ctx context.Context, std stdio) error {
 	if err != nil {
 		return err
 	}
-	lt.AbortOnFail, lt.Baseline, lt.NoBaseline = c.Abort, c.Baseline, c.NoBaseline
-	if lt.Peer, err = c.peer(ctx); err != nil {
+	lt.AbortOnFail, lt.Baseline = c.Abort, c.Baseline
+	if err := c.peerFlags.apply(ctx, lt); err != nil {
 		return err
 	}
 	web, stopWeb, err := c.webFlags.web(t)
@@ -305,6 +304,8 @@ func (c *loadCmd) steps() (steps []loadgen.Step, err error) {
 		return nil, usageError{fmt.Errorf("--calls %d: want 1 to 100,000", c.Calls)}
 	case c.Duration < time.Second || c.Duration > 7*24*time.Hour:
 		return nil, usageError{fmt.Errorf("--duration %v: want 1s to a week", c.Duration)}
+	case c.NoBaseline && c.Baseline != 0:
+		return nil, usageError{errors.New("--baseline and --no-baseline exclude each other")}
 	case c.Baseline < 0 || c.Baseline > time.Hour:
 		return nil, usageError{fmt.Errorf("--baseline %v: want up to an hour", c.Baseline)}
 	case c.Over <= 0 || c.Over > c.Duration && (c.Shape == "storm" || c.Shape == "failover"):

@@ -17,7 +17,7 @@ type peerCmd struct {
 
 // Help is shown by turngate peer --help.
 func (peerCmd) Help() string {
-	return `The other end of the calls of turngate load --peer: it sends back each packet of such a run, with as many bytes, to
+	return `The other end of the calls of turngate load --peer and size --peer: it sends back each packet of such a run, with as many bytes, to
 where it came from, and answers nothing else and nobody else. It ends at ^C, with a line of what it did; 1 if it failed.
 Docs: docs/load.md.
 
@@ -79,38 +79,4 @@ func echoLine(c loadgen.EchoCounts) string {
 		line += fmt.Sprintf("; %d were dropped by the system, since this host was too slow or net.core.rmem_max too small", c.Dropped)
 	}
 	return line
-}
-
-// checkPeer says what is wrong with --peer and --no-baseline before anything is started.
-func (c *loadCmd) checkPeer() error {
-	if c.NoBaseline && c.Baseline != 0 {
-		return usageError{errors.New("--baseline and --no-baseline exclude each other")}
-	}
-	if c.Peer == "" {
-		return nil
-	}
-	if !c.named() {
-		return usageError{errors.New("--peer is for a TURN server that relays to it: name yours, with --proxy and --turn; a lab's does not")}
-	}
-	if _, _, err := net.SplitHostPort(c.Peer); err != nil {
-		return usageError{fmt.Errorf("--peer: %w", err)}
-	}
-	return nil
-}
-
-// peer is the address of --peer, if there is one.
-func (c *loadCmd) peer(ctx context.Context) (netip.AddrPort, error) {
-	if c.Peer == "" {
-		return netip.AddrPort{}, nil
-	}
-	at, err := net.ResolveUDPAddr("udp", c.Peer)
-	if err != nil {
-		return netip.AddrPort{}, usageError{fmt.Errorf("--peer: %w", err)}
-	}
-	a := at.AddrPort()
-	a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-	if !a.IsValid() || a.Port() == 0 || a.Addr().IsUnspecified() {
-		return a, usageError{fmt.Errorf("--peer %s: want HOST:PORT", c.Peer)}
-	}
-	return a, nil
 }

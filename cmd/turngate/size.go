@@ -20,7 +20,8 @@ import (
 type sizeCmd struct {
 	Plan planFile `arg:"" optional:"" help:"YAML with values for these flags, their names with _ for -. Flags and environment win."`
 	pathFlags
-	Profile   string   `default:"720p" help:"What a call is made of: audio, 360p, 720p, 1080p, simulcast, screen."`
+	Profile string `default:"720p" help:"What a call is made of: audio, 360p, 720p, 1080p, simulcast, screen."`
+	peerFlags
 	Quick     bool     `help:"Within two minutes, and coarser."`
 	MaxCalls  int      `default:"10000" help:"Never try more calls than that."`
 	Objective []string `placeholder:"METRIC=LIMIT" help:"Another limit than the default; off leaves the objective out. See docs/load.md. May be repeated."`
@@ -112,7 +113,8 @@ Docs: docs/sizing.md.
 
   turngate size --lab embedded --auth ntlm --quick
   turngate size --lab real --auth kerberos --users 5000 --busy-hour-calls-per-user 2 --call-length 15m --json size.json
-  turngate size --proxy http://proxy.corp:8080 --auth ntlm --turn turns:turn.corp:443 --turn-user u --concurrent-calls 800`
+  turngate size --proxy http://proxy.corp:8080 --auth ntlm --turn turns:turn.corp:443 --turn-user u --concurrent-calls 800
+  turngate size --peer 192.0.2.20:3481 --no-baseline --proxy http://proxy.corp:8080 --turn turns:turn.corp:443 --turn-user u`
 }
 
 // Run sizes.
@@ -135,6 +137,9 @@ func (c *sizeCmd) Run(ctx context.Context, std stdio) error {
 	if c.MaxCalls < 1 || c.MaxCalls > 100_000 || c.Validate < 0 || c.Validate > 100 {
 		return usageError{errors.New("want --max-calls from 1 to 100,000 and --validate from 0 to 100")}
 	}
+	if err := c.peerFlags.check(&c.pathFlags); err != nil {
+		return err
+	}
 	out, err := c.open(std)
 	if err != nil {
 		return err
@@ -150,6 +155,9 @@ func (c *sizeCmd) Run(ctx context.Context, std stdio) error {
 	}
 	lt, err := t.test(profile, objectives, c.Seed)
 	if err != nil {
+		return err
+	}
+	if err := c.peerFlags.apply(ctx, lt); err != nil {
 		return err
 	}
 	lt.Checkpoint = out.checkpoint(std)

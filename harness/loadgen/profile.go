@@ -168,6 +168,15 @@ func (p Profile) Mbps() (sum float64) {
 	return sum
 }
 
+// Writes is how many frames a call sends per second, both ways together. The packets of a frame are written at once,
+// and whoever reads them finds them together.
+func (p Profile) Writes() (sum float64) {
+	for _, s := range p.Streams {
+		sum += p.ways() * s.Rate
+	}
+	return sum
+}
+
 // PPS is the packets per second of one call, both ways together.
 func (p Profile) PPS() (sum float64) {
 	for _, s := range p.Record().Streams {

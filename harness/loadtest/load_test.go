@@ -25,10 +25,11 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // startServer starts a TURN server.
-func startServer(t testing.TB) TURN {
+func startServer(t testing.TB, allowed ...netip.Prefix) TURN {
 	t.Helper()
 	s, err := turntcp.NewServer(turntcp.Config{
-		Realm: "test", RelayIP: netip.MustParseAddr("127.0.0.1"),
+		AllowPeers: allowed,
+		Realm:      "test", RelayIP: netip.MustParseAddr("127.0.0.1"),
 		Credentials: turntcp.StaticCredentials(map[string]string{"user": "password"}),
 		// On a busy machine what comes late comes all the same.
 		MaxQueueDelay: time.Minute,

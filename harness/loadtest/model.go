@@ -13,15 +13,6 @@ import (
 	"github.com/turngate/turngate/harness/sizing"
 )
 
-// writes is how many frames a call sends per second, both directions together. The packets of a frame
-// are written at once, and whoever reads them finds them together.
-func writes(p loadgen.Profile) (sum float64) {
-	for _, s := range p.Streams {
-		sum += s.Rate
-	}
-	return sum
-}
-
 // stream is a profile whose frames all have one size, as many up as down.
 func stream(name string, bytes int, rate float64) loadgen.Profile {
 	kbps := float64(bytes) * 8 * rate / 1000
@@ -203,7 +194,10 @@ func causes(s measure.Step) error {
 // proxyFacts fills in what was seen of memory and descriptors.
 func (z *sizer) proxyFacts() {
 	p, tunnels := &z.Proxy, float64(z.idle.Calls)
-	rest, idle := z.base.Figures, z.idle.Figures
+	if !z.rest.Direct {
+		tunnels -= float64(z.rest.Calls)
+	}
+	rest, idle := z.rest.Figures, z.idle.Figures
 	// Helpers that were started meanwhile are not what a tunnel takes.
 	if grown := idle["mean_proc.largest_rss_bytes"] - rest["mean_proc.largest_rss_bytes"]; grown > 0 && tunnels > 0 {
 		p.TunnelMemory, p.IdleMemory = grown/tunnels, rest["mean_proc.rss_bytes"]
@@ -257,7 +251,7 @@ const worthwhile = 0.35 // cores
 // streams, sizes and rates that no step had. It is what a proxy is planned with, 70 % of the capacity,
 // or more where the model says that this is hardly worth measuring.
 func (z *sizer) mixture() (p loadgen.Profile, calls int, churn float64) {
-	p = loadgen.Profile{Name: "mix", Streams: slices.Clone(z.Profile.Streams), Summary: z.Profile.Name + " with a shared screen"}
+	p = loadgen.Profile{Name: "mix", Streams: slices.Clone(z.Profile.Streams), Summary: z.Profile.Name + " with a shared screen", Echo: z.Profile.Echo}
 	p.Streams = append(p.Streams, loadgen.Stream{Name: "screen", Up: true, Rate: 5, Kbps: 200, KeyEvery: 50, KeyTimes: 4, Spread: 0.5})
 	most := float64(z.Proxy.Capacity.Calls) * z.Profile.Mbps() / p.Mbps()
 	churn = max(1, min(10, z.Proxy.Logins/8))
@@ -271,5 +265,5 @@ func (z *sizer) mixture() (p loadgen.Profile, calls int, churn float64) {
 
 func loadFor(p loadgen.Profile, calls int, connects float64) sizing.Load {
 	n := float64(calls)
-	return sizing.Load{Mbps: n * p.Mbps(), Writes: n * writes(p), Connects: connects, Tunnels: n}
+	return sizing.Load{Mbps: n * p.Mbps(), Writes: n * p.Writes(), Connects: connects, Tunnels: n}
 }

@@ -49,7 +49,8 @@ type sizer struct {
 	*run
 	Sizing
 	times    lengths
-	base     *measure.Step       // the direct baseline
+	base     *measure.Step       // the direct baseline, if there is one
+	rest     measure.Step        // the proxy at rest
 	easy     int                 // calls that are no matter without the proxy
 	seen     []*measure.Step     // of the search, in order
 	searched bool                // the search came to its end
@@ -78,7 +79,7 @@ func (t *Test) Size(ctx context.Context, c Sizing) (measure.Record, error) {
 	defer r.close()
 	z := &sizer{run: r, Sizing: c, times: c.lengths()}
 	z.steady, z.opening = split(t.Objectives)
-	z.Proxy.Profile, z.Proxy.Mbps, z.Proxy.Writes = t.Profile.Name, t.Profile.Mbps(), writes(t.Profile)
+	z.Proxy.Profile, z.Proxy.Mbps, z.Proxy.Writes = own.Profile.Name, own.Profile.Mbps(), own.Profile.Writes()
 	ctx = r.ctx
 	err = z.all(ctx)
 	r.seal(ctx)
@@ -119,6 +120,10 @@ const firstCalls = 8
 
 // atRest measures the direct baseline, and the proxy while nothing goes through it.
 func (z *sizer) atRest(ctx context.Context) (err error) {
+	z.easy = firstCalls
+	if z.NoBaseline {
+		return z.nearlyAtRest(ctx)
+	}
 	z.Baseline = z.times.baseline
 	for range 2 { // what all else is compared with should not be void
 		if z.base, err = z.baseline(ctx, loadgen.Step{Calls: firstCalls}); err != nil {
@@ -128,13 +133,31 @@ func (z *sizer) atRest(ctx context.Context) (err error) {
 			break
 		}
 	}
-	z.easy = firstCalls
-	z.point(*z.base, loadgen.Profile{})
+	z.rest = *z.base
+	z.point(z.rest, loadgen.Profile{})
+	return nil
+}
+
+// nearlyAtRest measures the proxy with one tunnel, and nothing in it.
+func (z *sizer) nearlyAtRest(ctx context.Context) (err error) {
+	z.Objectives = nil
+	idle := loadgen.Profile{Name: "idle", Summary: "a tunnel without traffic"}
+	z.rest, err = z.special(ctx, idle, loadgen.Step{Name: "at rest: 1 idle tunnel", Kind: "model", Calls: 1, Duration: z.times.baseline})
+	if err != nil {
+		return err
+	}
+	if z.rest.Tunnels.Opened == 0 {
+		return fmt.Errorf("not one tunnel opened: %w", causes(z.rest))
+	}
+	z.point(z.rest, idle)
 	return nil
 }
 
 // special measures a step of calls that are not those of the test.
 func (z *sizer) special(ctx context.Context, p loadgen.Profile, s loadgen.Step) (measure.Step, error) {
+	if z.Peer.IsValid() {
+		p = p.Echoed()
+	}
 	g, err := z.Test.special(p)
 	if err != nil {
 		return measure.Step{}, err
@@ -204,6 +227,9 @@ func (z *sizer) conclude() {
 	}
 	size := sizing.Size(z.Proxy, z.Demand)
 	size.Why, size.Validation = slices.Concat(why, z.loginsWhy), z.mix
+	if z.NoBaseline && !size.AtLeast {
+		size.Why = append(size.Why, unasked)
+	}
 	r.Size = &size
 	z.judgeObjectives()
 	switch {
@@ -218,6 +244,9 @@ func (z *sizer) conclude() {
 		r.Verdict = measure.Void
 	}
 }
+
+// unasked is what a sizing without a baseline cannot know.
+const unasked = "nothing was measured without the proxy: where it shows no cause of its own, what gave way may be the TURN server or the echo peer"
 
 // unfinished says how far the search had come. That is no capacity.
 func (z *sizer) unfinished() string {

@@ -2,7 +2,11 @@ package loadtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,6 +59,48 @@ func TestSizeTunnels(t *testing.T) {
 	checkSchema(t, r)
 }
 
+// With an echo peer, and nothing but the proxy that leads to the TURN server, the same answer comes out, for calls
+// that weigh as much each way; and it says what nobody asked.
+func TestSizeToEchoPeer(t *testing.T) {
+	t.Parallel()
+	localhost := netip.MustParsePrefix("127.0.0.1/32")
+	peer, err := loadgen.ListenEcho("127.0.0.1:0", []netip.Prefix{localhost})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { served <- peer.Serve(ctx) }()
+	defer func() { cancel(); <-served; peer.Close() }()
+	_, d := startProxy(t, testproxy.Limits{Tunnels: 10})
+	lt := newTest(t, "screen", startServer(t, localhost), d) // of which nearly all goes one way
+	lt.Objectives = untimed()
+	lt.Peer, lt.NoBaseline = peer.Addr(), true
+	lt.Direct = func(context.Context) (net.Conn, []loadgen.Phase, error) {
+		t.Error("something went without the proxy")
+		return nil, nil, errors.New("there is no other way")
+	}
+	echoed := map[string]bool{}
+	lt.Special = func(p loadgen.Profile) (Load, error) {
+		echoed[p.Name] = p.Echo
+		own := *lt
+		own.Profile = p
+		return own.Generator(false)
+	}
+	r, err := lt.Size(t.Context(), Sizing{Quick: true, Most: 100, Demand: measure.Demand{Concurrent: 70, HoldingS: 60}, times: brief})
+	if err != nil || r.Size == nil {
+		t.Fatal(err, r.Reasons)
+	}
+	// One end of each call is the peer's, so a tunnel is a call; and a proxy sees late that tunnels ended.
+	if s := r.Size; s.Capacity < 7 || s.Capacity > 10 || s.GaveWay != sizing.Tunnels || !slices.Contains(s.Why, unasked) || r.Verdict != measure.Pass {
+		t.Errorf("capacity %d, gave way %q because %q, verdict %s; want 10 by %q, and what nobody asked", s.Capacity, s.GaveWay, s.Why, r.Verdict, sizing.Tunnels)
+	}
+	if r.Steps[0].Direct || r.Steps[0].Calls != 1 || r.Path.Direction != measure.HalfRoundTrip || !echoed["idle"] {
+		t.Errorf("it began with %q, %v; direction %s; profiles that are echoed: %v", r.Steps[0].Name, r.Steps[0].Direct, r.Path.Direction, echoed)
+	}
+	checkSchema(t, r)
+}
+
 // A proxy that adds more than the objective allows carries nothing, and delay is named.
 func TestSizeDelay(t *testing.T) {
 	t.Parallel()
@@ -77,7 +123,7 @@ func TestCostStepsDesign(t *testing.T) {
 	}
 	for _, calls := range []int{1, 8, 64, 500, 5000} {
 		for _, quick := range []bool{true, false} {
-			p := sizing.Proxy{Capacity: sizing.Found{Calls: calls}, Mbps: profile.Mbps(), Writes: writes(profile), Logins: 60}
+			p := sizing.Proxy{Capacity: sizing.Found{Calls: calls}, Mbps: profile.Mbps(), Writes: profile.Writes(), Logins: 60}
 			points := []sizing.Point{{Name: "at rest"}, {Name: "idle tunnels", Load: sizing.Load{Tunnels: 200}}}
 			for _, c := range costSteps(p, quick) {
 				if err := c.profile.Validate(); err != nil {

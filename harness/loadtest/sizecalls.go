@@ -84,9 +84,10 @@ func (z *sizer) tryCalls(ctx context.Context, req sizing.StepRequest) (*measure.
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // doubt asks of a step that failed whether as many calls without the proxy fare better. If not, it
-// says nothing about the proxy. Tunnels that were refused are not in doubt.
+// says nothing about the proxy. Tunnels that were refused are not in doubt; and without a baseline there is
+// nothing to ask.
 func (z *sizer) doubt(ctx context.Context, s *measure.Step) error {
-	if s.Verdict != measure.Fail || s.Calls <= z.easy || s.Figures[OpenedShare] < 1 {
+	if s.Verdict != measure.Fail || s.Calls <= z.easy || s.Figures[OpenedShare] < 1 || z.NoBaseline {
 		return nil
 	}
 	got, err := z.measure(ctx, z.direct, loadgen.Step{

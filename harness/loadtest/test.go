@@ -31,7 +31,7 @@ type Test struct {
 	Path    measure.Path
 
 	// Peer, if it is set, is an echo peer that the TURN server relays to: calls have one end here, and
-	// delays are half of the round trip. Load alone knows it.
+	// delays are half of the round trip.
 	Peer netip.AddrPort
 
 	Profile    loadgen.Profile
