@@ -272,8 +272,8 @@ func (p *Proxy) sentence(s measure.Size) string {
 	if s.AtLeast && s.Binding == MeasuredCapacity || p.LoginsAtLeast && (s.Binding == ConnectRate || s.Binding == Storm) {
 		fewer = " or fewer"
 	}
-	return fmt.Sprintf("%s need %d proxies%s like this one, one of them spare. What decides is %s. One proxy carries %s%d calls of %s within the objectives (%s); %s.",
-		demandWords(s.Demand), s.Proxies, fewer, p.decides(s), least, s.Capacity, p.Profile, confirmedWords(p.Capacity), p.endWords(s))
+	return fmt.Sprintf("%s need %d proxies%s like this one, one of them spare. What decides is %s. One proxy carries %s%s of %s within the objectives (%s); %s.",
+		demandWords(s.Demand), s.Proxies, fewer, p.decides(s), least, calls(fmt.Sprint(s.Capacity)), p.Profile, confirmedWords(p.Capacity), p.endWords(s))
 }
 
 // endWords says why one proxy is not said to carry more.
@@ -315,12 +315,19 @@ func (p *Proxy) decides(s measure.Size) string {
 	return "nothing that is known"
 }
 
+func calls(number string) string {
+	if number == "1" {
+		return "1 call"
+	}
+	return number + " calls"
+}
+
 func demandWords(d measure.Demand) string {
 	var b strings.Builder
 	switch {
 	case d.Users > 0 && d.Erlangs > 0:
-		fmt.Fprintf(&b, "%d users, each of whom makes %.3g calls of %.3g min in the busy hour, %.4g erlangs, so %d calls at a time (Erlang B, %.3g %% blocked),",
-			d.Users, d.PerHour, d.HoldingS/60, d.Erlangs, d.Concurrent, 100*d.Blocking)
+		fmt.Fprintf(&b, "%d users, each of whom makes %s of %.3g min in the busy hour, %.4g erlangs, so %d calls at a time (Erlang B, %.3g %% blocked),",
+			d.Users, calls(fmt.Sprintf("%.3g", d.PerHour)), d.HoldingS/60, d.Erlangs, d.Concurrent, 100*d.Blocking)
 	case d.Erlangs > 0:
 		fmt.Fprintf(&b, "%.4g erlangs, so %d calls at a time (Erlang B, %.3g %% blocked),", d.Erlangs, d.Concurrent, 100*d.Blocking)
 	default:
