@@ -1,11 +1,8 @@
 package turntcp
 
 import (
-	"fmt"
 	"os"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -15,109 +12,8 @@ import (
 // Relays are waited for by a few pollers instead of a goroutine each: an allocation at rest has none. Each is an epoll(7) of
 // its own, for which Go's poller wakes one goroutine, which then reads all relays that have something.
 
-const (
-	maxPollers = 16
-	maxEvents  = 64 // that are handled before others have their turn
-)
-
-// pollers share the relays of a server. They start with the first one.
-type pollers struct {
-	relays relayTable
-
-	mu      sync.Mutex
-	all     []*poller
-	next    int
-	running sync.WaitGroup
-}
-
-// add has a relay read from now on.
-func (ps *pollers) add(r *relay) error {
-	if !r.uses.begin() {
-		return nil
-	}
-	defer r.done()
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	if ps.all == nil {
-		if err := ps.start(); err != nil {
-			return err
-		}
-	}
-	p := ps.all[ps.next%len(ps.all)]
-	ps.next++
-	r.poller = p
-	ps.relays.put(r.fd, r)
-	return p.add(r.fd)
-}
-
-// remove is called before the relay's descriptor is closed, which is what takes it out of the epoll.
-func (ps *pollers) remove(r *relay) {
-	ps.mu.Lock()
-	defer ps.mu.Unlock()
-	ps.relays.put(r.fd, nil)
-}
-
-func (ps *pollers) start() error {
-	var all []*poller
-	for range min(runtime.GOMAXPROCS(0), maxPollers) {
-		p, err := newPoller(&ps.relays)
-		if err != nil {
-			closePollers(all)
-			return fmt.Errorf("start to read the relays: %w", err)
-		}
-		all = append(all, p)
-	}
-	for _, p := range all {
-		ps.running.Go(p.run)
-	}
-	ps.all = all
-	return nil
-}
-
-// close ends the pollers, after their relays.
-func (ps *pollers) close() {
-	ps.mu.Lock()
-	all := ps.all
-	ps.mu.Unlock()
-	closePollers(all)
-	ps.running.Wait()
-}
-
-func closePollers(all []*poller) {
-	for _, p := range all {
-		p.file.Close()
-	}
-}
-
-// A relayTable finds a relay by its descriptor without a lock. Changes are under one.
-type relayTable struct {
-	slots atomic.Pointer[[]atomic.Pointer[relay]]
-}
-
-func (t *relayTable) put(fd int, r *relay) {
-	slots := t.slots.Load()
-	if slots == nil || fd >= len(*slots) {
-		if r == nil {
-			return
-		}
-		larger := make([]atomic.Pointer[relay], max(64, 2*fd))
-		if slots != nil {
-			for i := range *slots {
-				larger[i].Store((*slots)[i].Load())
-			}
-		}
-		slots = &larger
-		t.slots.Store(slots)
-	}
-	(*slots)[fd].Store(r)
-}
-
-func (t *relayTable) at(fd int) *relay {
-	if slots := t.slots.Load(); slots != nil && fd < len(*slots) {
-		return (*slots)[fd].Load()
-	}
-	return nil
-}
+// maxEvents are handled before others have their turn.
+const maxEvents = 64
 
 // A poller reads relays that have something to be read.
 type poller struct {
