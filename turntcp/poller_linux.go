@@ -62,13 +62,12 @@ func (p *poller) read(epoll uintptr) bool {
 		}
 		n := p.look(epoll)
 		packets := p.readAgain()
-		relays := len(p.before) + n
 		for _, event := range p.events[:n] {
 			if r := p.relays.at(int(event.Fd)); r != nil && r.poller == p { // an event may be of the descriptor's last owner
 				packets += p.readOne(r)
 			}
 		}
-		p.rest.found(relays, packets)
+		p.rest.found(packets)
 		if n < maxEvents && len(p.again) == 0 {
 			return false
 		}

@@ -8,19 +8,23 @@ import (
 )
 
 // A wake-up costs more than relaying a packet, and who wakes up at the first packet of a train finds little of it. So a
-// poller that finds trains looks for more only so often, as network cards moderate their interrupts: what comes
-// within that time is read at once, and written at once. Packets that come alone, or seldom, never wait.
+// poller that has very much to do looks only so often, as network cards moderate their interrupts: what comes
+// within that time is read at once, and written at once. With less to do, resting would cost more than it saves.
 
 const (
 	restInterval = 100 * time.Microsecond // from look to look
 	leastRest    = 10 * time.Microsecond  // less is not worth it
-	worthResting = 2                      // packets of a relay that a look finds
+	worthResting = 150_000                // packets per second
+	rateWindow   = 10 * time.Millisecond  // at least, in which they are counted
 )
 
 // A rest decides how long to wait before the next look.
 type rest struct {
-	last  time.Time
-	train float64 // packets of a relay that a look finds, smoothed
+	last time.Time // a look
+
+	begin   time.Time // of the counting
+	packets int
+	busy    bool
 }
 
 // take rests if it is worth it.
@@ -34,16 +38,18 @@ func (r *rest) take() {
 // due is how long to rest.
 func (r *rest) due(now time.Time) time.Duration {
 	wait := restInterval - now.Sub(r.last)
-	if r.train < worthResting || wait < leastRest {
+	if !r.busy || wait < leastRest {
 		return 0
 	}
 	return wait
 }
 
-// found is told what a look found.
-func (r *rest) found(relays, packets int) {
-	if relays > 0 {
-		r.train += (float64(packets)/float64(relays) - r.train) / 8
+// found is told how many packets the last look brought.
+func (r *rest) found(packets int) {
+	r.packets += packets
+	if counted := r.last.Sub(r.begin); counted >= rateWindow {
+		r.busy = float64(r.packets) >= worthResting*counted.Seconds()
+		r.begin, r.packets = r.last, 0
 	}
 }
 
