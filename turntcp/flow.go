@@ -26,7 +26,7 @@ type flow struct {
 	dies   context.CancelFunc
 	nonce  atomic.Pointer[string] // of the last request, where it relays TCP
 	ended  bool                   // the streams' lock guards it
-	ends   atomic.Int32           // deleted, and its relay read for the last time
+	ends   atomic.Int32           // deleted, and its relay closed
 	reason CloseReason            // why it was deleted
 	err    error
 }
@@ -67,7 +67,6 @@ func (c *conn) allocationDeleted() {
 	if last {
 		c.control.leave(c)
 	}
-	c.srv.countAllocation(-1)
 	c.srv.users.leave(f.user, 1)
 	if f.tcp != nil {
 		f.dies()
@@ -87,8 +86,8 @@ func (f *flow) whyDeleted(connection error) (CloseReason, error) {
 	return ClosedExpired, nil
 }
 
-// end is called when the allocation is deleted and when its relay has been read for the last time,
-// in whatever order. After both the counters of what peers sent stand still.
+// end is called when the allocation is deleted and when its relay has been closed, in whatever order. After
+// both its port is free, and its counters stand still.
 func (f *flow) end() {
 	if f.ends.Add(1) == 2 {
 		s := f.stats()
@@ -98,6 +97,7 @@ func (f *flow) end() {
 		if hook := f.conn.srv.cfg.OnAllocationEnd; hook != nil {
 			hook(s)
 		}
+		f.conn.srv.countAllocation(-1)
 	}
 	f.conn.srv.running.Done()
 }
