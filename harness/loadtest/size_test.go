@@ -20,6 +20,16 @@ import (
 // brief are lengths for known answers that do not need long to show.
 var brief = &lengths{time.Second, 400 * time.Millisecond, 500 * time.Millisecond, 500 * time.Millisecond, 30 * time.Second, 2 * time.Second, 0.1, 10, 5 * time.Second}
 
+// specially is Test.Special's default, and tells of each profile.
+func specially(lt *Test, tell func(loadgen.Profile)) func(loadgen.Profile) (Load, error) {
+	return func(p loadgen.Profile) (Load, error) {
+		tell(p)
+		own := *lt
+		own.Profile = p
+		return own.Generator(false)
+	}
+}
+
 // A proxy that accepts ten tunnels carries ten calls, and that is what gives way. (The known answers that
 // must be exact are internal/knownanswers.)
 func TestSizeTunnels(t *testing.T) {
@@ -29,12 +39,7 @@ func TestSizeTunnels(t *testing.T) {
 	lt := newTest(t, "audio", turn, d)
 	lt.Objectives = untimed()
 	special := 0
-	lt.Special = func(p loadgen.Profile) (Load, error) {
-		special++
-		own := *lt
-		own.Profile = p
-		return own.Generator(false)
-	}
+	lt.Special = specially(lt, func(loadgen.Profile) { special++ })
 	r, err := lt.Size(t.Context(), Sizing{Quick: true, Most: 100, Demand: measure.Demand{Concurrent: 70, HoldingS: 60}, times: brief})
 	if err != nil || r.Size == nil {
 		t.Fatal(err, r.Reasons)
@@ -81,12 +86,7 @@ func TestSizeToEchoPeer(t *testing.T) {
 		return nil, nil, errors.New("there is no other way")
 	}
 	echoed := map[string]bool{}
-	lt.Special = func(p loadgen.Profile) (Load, error) {
-		echoed[p.Name] = p.Echo
-		own := *lt
-		own.Profile = p
-		return own.Generator(false)
-	}
+	lt.Special = specially(lt, func(p loadgen.Profile) { echoed[p.Name] = p.Echo })
 	r, err := lt.Size(t.Context(), Sizing{Quick: true, Most: 100, Demand: measure.Demand{Concurrent: 70, HoldingS: 60}, times: brief})
 	if err != nil || r.Size == nil {
 		t.Fatal(err, r.Reasons)
