@@ -30,17 +30,17 @@ func (s *relaySocket) listen(at netip.AddrPort) (err error) {
 	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, relayBuffer)
 	_ = unix.SetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, relayBuffer)
 	if family == unix.AF_INET6 {
-		err = unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(s.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1))
 	} else {
 		s.largestSegment = segmentation(s.fd)
 	}
 	if err == nil {
-		err = unix.Bind(s.fd, sockaddr(at))
+		err = os.NewSyscallError("bind", unix.Bind(s.fd, sockaddr(at)))
 	}
 	if err != nil {
 		unix.Close(s.fd)
 	}
-	return os.NewSyscallError("bind", err)
+	return err
 }
 
 func sockaddr(at netip.AddrPort) unix.Sockaddr {

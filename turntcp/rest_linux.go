@@ -9,7 +9,7 @@ import (
 
 // A wake-up costs more than relaying a packet, and who wakes up at the first packet of a train finds little of it. So a
 // poller that has very much to do looks only so often, as network cards moderate their interrupts: what comes
-// within that time is read at once, and written at once. With less to do, resting would cost more than it saves.
+// within that time is read at once, and written at once. With less to do, resting saves nothing.
 
 const (
 	restInterval = 100 * time.Microsecond // from look to look
